@@ -1,0 +1,1 @@
+"""What is good: pure checks, which ask for model calls and never make them."""

@@ -1,0 +1,220 @@
+"""What the engine needs from the outside, as protocols. Adapters satisfy them; nothing inherits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from evalrunner.values.exchange import (
+    ModelRequest,
+    ModelResponse,
+    TargetRequest,
+    Tier,
+    Usage,
+)
+from evalrunner.values.fingerprint import Fingerprint
+from evalrunner.values.money import Picodollars, Price
+from evalrunner.values.spec import Endpoint
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RateHints:
+    """What a provider's headers say about its limits; ``None`` where they are silent."""
+
+    remaining_requests: int | None = None
+    remaining_tokens: int | None = None
+    limit_requests: int | None = None
+    limit_tokens: int | None = None
+    reset_requests_seconds: float | None = None
+    reset_tokens_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WireReply:
+    """One successful attempt: the answer, and what the headers said."""
+
+    response: ModelResponse
+    hints: RateHints = RateHints()
+
+
+class ModelClient(Protocol):
+    """Asks one endpoint. One call is one request on the wire: no retry, no redirect."""
+
+    async def complete(self, request: ModelRequest, deadline_seconds: float) -> WireReply:
+        """The answer, or the :class:`~evalrunner.errors.ModelCallError` that says what happened.
+
+        It ends within ``deadline_seconds``, whatever the other side does.
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """Closes connections and stops what was started. Never raises."""
+        ...
+
+
+class TargetClient(Protocol):
+    """Asks one application under test."""
+
+    async def answer(self, request: TargetRequest, deadline_seconds: float) -> ModelResponse:
+        """The application's answer, or a :class:`~evalrunner.errors.ModelCallError`."""
+        ...
+
+    async def aclose(self) -> None:
+        """Stops what was started. Never raises."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreStats:
+    """What a store has seen since it was opened."""
+
+    damaged: int = 0
+    writes: int = 0
+    degraded: str | None = None
+
+
+class CacheStore(Protocol):
+    """Bytes by fingerprint. It may lose entries; it never invents or alters one.
+
+    Values are whole bodies; the adapter wraps them in a verified envelope. What does not verify is a
+    miss and is counted. No method raises for a damaged, locked or missing store once it is open.
+    """
+
+    def get_many(
+        self, keys: Sequence[Fingerprint], *, stored_after: float | None = None
+    ) -> dict[Fingerprint, bytes]:
+        """The bodies of those keys that are stored, intact and (where asked) not older than that."""
+        ...
+
+    def put_many(self, bodies: Mapping[Fingerprint, bytes]) -> None:
+        """Stores all of them. When it returns, a kill of this process loses none of them."""
+        ...
+
+    def stats(self) -> StoreStats:
+        """What was seen so far."""
+        ...
+
+    def close(self) -> None:
+        """Releases files and connections. Never raises."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One request about to be sent, as the ledger reserves it.
+
+    ``id`` is unique for ever: run id, a number within the run, and the attempt's number.
+    """
+
+    id: str
+    at: float
+    suite: str
+    case_id: str
+    check: str | None
+    role: str
+    tier: Tier
+    provider: str
+    model: str
+    endpoint: str
+    fingerprint: Fingerprint
+    worst_case: Picodollars | None
+    price_source: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settlement:
+    """How an attempt ended.
+
+    ``status`` is ``ok``, ``error`` (nothing was billed) or ``possibly_paid`` (nobody knows).
+    """
+
+    id: str
+    at: float
+    status: str
+    usage: Usage = Usage()
+    cost: Picodollars | None = None
+    served_model: str | None = None
+    latency_seconds: float = 0.0
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRow:
+    """One run, for the ledger's history: what it paid, avoided, and which cases it held."""
+
+    run_id: str
+    at: float
+    suite: str
+    cases: int
+    passed: int
+    calls: int
+    incurred: Picodollars | None
+    nominal: Picodollars | None
+    tags: Mapping[str, str]
+
+
+class Ledger(Protocol):
+    """The account of what evals cost, shared by all processes of a project."""
+
+    def reserve(self, attempts: Sequence[Attempt]) -> Sequence[bool]:
+        """For each attempt in turn whether the ceiling leaves room for its worst case.
+
+        Those with ``True`` are recorded, durably, before this returns. Without a ceiling all are.
+
+        Raises:
+            LedgerError: Nothing can be recorded, so nothing may be sent.
+        """
+        ...
+
+    def settle(self, settlements: Iterable[Settlement]) -> None:
+        """Replaces reservations by what happened, durably. Settling twice changes nothing."""
+        ...
+
+    def record_run(self, rows: Sequence[RunRow]) -> None:
+        """Appends a run's rows."""
+        ...
+
+    def open_reservations(self, run_id: str) -> Picodollars | None:
+        """What this run reserved and never settled, or settled as possibly paid."""
+        ...
+
+    def close(self) -> None:
+        """Releases files and connections. Never raises."""
+        ...
+
+
+class PriceBook(Protocol):
+    """Knows what models cost."""
+
+    def resolve(self, endpoint: Endpoint) -> Price | None:
+        """The price of an endpoint, or ``None`` where nobody knows it."""
+        ...
+
+
+class Clock(Protocol):
+    """Time, passed in so that tests own it."""
+
+    def now(self) -> float:
+        """Seconds since 1970, UTC."""
+        ...
+
+    def monotonic(self) -> float:
+        """Seconds that never run backwards."""
+        ...
+
+    async def sleep(self, seconds: float) -> None:
+        """Waits."""
+        ...
+
+
+class Progress(Protocol):
+    """Is told what happens, for a live display. Never raises."""
+
+    def case_done(self, outcome: str) -> None:
+        """A case ended."""
+        ...
+
+    def call_done(self, cost: Picodollars | None) -> None:
+        """A call was paid."""
+        ...

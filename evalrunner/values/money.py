@@ -1,0 +1,104 @@
+"""Money: exact, in whole picodollars, and never a binary float.
+
+A picodollar is 10⁻¹² US dollars: the price of one token at one microdollar per million tokens. Every
+published token price is a whole number of them, so that sums are exact and fit a database's integers.
+Unknown money is ``None`` and stays so through every sum.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from decimal import ROUND_CEILING, Decimal, InvalidOperation
+from typing import Final, NewType
+
+Picodollars = NewType("Picodollars", int)
+
+ZERO: Final = Picodollars(0)
+PICO_PER_USD: Final = 10**12
+_LARGEST_USD: Final = Decimal(10) ** 9
+
+
+def from_usd(amount: str | int | Decimal) -> Picodollars:
+    """Whole picodollars of a dollar amount; what lies below one is rounded up, against us.
+
+    Raises:
+        ValueError: The amount is not a finite number of at most a billion dollars.
+
+    Example:
+        >>> from_usd("0.05")
+        50000000000
+    """
+    try:
+        value = Decimal(amount)
+    except InvalidOperation:
+        raise ValueError(f"{amount!r} is not an amount of money") from None
+    if not value.is_finite() or abs(value) > _LARGEST_USD:
+        raise ValueError(f"{amount!r} is not a usable amount of money")
+    scaled = (value * PICO_PER_USD).to_integral_value(ROUND_CEILING)
+    return Picodollars(int(scaled))
+
+
+def usd_text(amount: Picodollars | None) -> str | None:
+    """The amount as an exact decimal string of dollars, ``None`` for unknown.
+
+    Example:
+        >>> usd_text(Picodollars(1_250_000_000)), usd_text(Picodollars(0)), usd_text(None)
+        ('0.00125', '0', None)
+    """
+    if amount is None:
+        return None
+    sign = "-" if amount < 0 else ""
+    whole, rest = divmod(abs(amount), PICO_PER_USD)
+    decimals = f"{rest:012d}".rstrip("0")
+    return f"{sign}{whole}.{decimals}" if decimals else f"{sign}{whole}"
+
+
+def total(amounts: Iterable[Picodollars | None]) -> Picodollars | None:
+    """The sum, or ``None`` as soon as one part is unknown.
+
+    Example:
+        >>> total([Picodollars(1), Picodollars(2)]), total([Picodollars(1), None])
+        (3, None)
+    """
+    result = 0
+    for amount in amounts:
+        if amount is None:
+            return None
+        result += amount
+    return Picodollars(result)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Price:
+    """What a model's tokens cost, in picodollars a token, and where that is known from.
+
+    Attributes:
+        input: One input token.
+        output: One output token.
+        cached_input: One input token read from the provider's prompt cache; ``None``: as ``input``.
+        cache_write: One input token written to it; ``None``: as ``input``.
+        per_second: One second of a self-hosted endpoint's time.
+        source: The provenance: ``override``, ``free``, ``local``, or a price list and its version.
+    """
+
+    input: Picodollars = ZERO
+    output: Picodollars = ZERO
+    cached_input: Picodollars | None = None
+    cache_write: Picodollars | None = None
+    per_second: Picodollars = ZERO
+    source: str = "override"
+
+    @property
+    def free(self) -> bool:
+        """Whether nothing is ever charged at this price."""
+        return not (
+            self.input or self.output or self.per_second or self.cached_input or self.cache_write
+        )
+
+
+def worst_case(price: Price, *, input_tokens: int, max_tokens: int, seconds: float) -> Picodollars:
+    """The most that one call can cost: every token at its dearest rate, the whole deadline long."""
+    dearest_input = max(price.input, price.cache_write or 0)
+    busy = -(-int(seconds * 1000) * price.per_second // 1000)
+    return Picodollars(input_tokens * dearest_input + max_tokens * price.output + busy)

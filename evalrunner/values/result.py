@@ -1,0 +1,270 @@
+"""What came out: scores, verdicts, their sums and the report of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import IntEnum, StrEnum
+
+from evalrunner.values.exchange import CallRecord, Json, Message, ModelResponse, ModelText, Tier
+from evalrunner.values.money import ZERO, Picodollars
+from evalrunner.values.spec import CheckClass, SourceRef
+
+
+class Outcome(StrEnum):
+    """What became of a check or a case. An errored one is neither failed nor passed."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    ERRORED = "errored"
+    SKIPPED = "skipped"
+    NOT_RUN = "not_run"
+
+
+class ExitCode(IntEnum):
+    """How a command ended; the order in which they rule is :data:`RANK`."""
+
+    OK = 0
+    QUALITY = 1
+    USAGE = 2
+    COST = 3
+    INCONCLUSIVE = 4
+    NOTHING_SELECTED = 5
+    INFRASTRUCTURE = 6
+    FROZEN_MISS = 7
+    CEILING = 8
+    PENDING = 9
+    INTERNAL = 70
+    INTERRUPTED = 130
+    TERMINATED = 143
+
+
+RANK: tuple[ExitCode, ...] = tuple(
+    ExitCode(code) for code in (130, 143, 70, 2, 5, 8, 3, 7, 6, 4, 9, 1, 0)
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Score:
+    """What a check found.
+
+    Attributes:
+        value: 0.0 to 1.0; the part that this check adds to the case's score.
+        passed: Whether it held, its threshold already applied.
+        reason: Why, in one line; model text inside makes it model text.
+        confidence: How sure a judge is, 0 to 1, where that is known.
+    """
+
+    value: float
+    passed: bool
+    reason: str | ModelText = ""
+    confidence: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckResult:
+    """One check's verdict on one case. ``record`` is the judge's call, where one was made."""
+
+    type: str
+    check_class: CheckClass
+    outcome: Outcome
+    value: Json = None
+    metric: str | None = None
+    weight: float = 1.0
+    score: float | None = None
+    threshold: float | None = None
+    reason: str | ModelText = ""
+    tier: Tier = Tier.CODE
+    model: str | None = None
+    escalated_from: Tier | None = None
+    confidence: float | None = None
+    record: CallRecord | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """The answer that a case's verdict is about, and the account of getting it."""
+
+    tier: Tier
+    model: str
+    response: ModelResponse
+    record: CallRecord
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseRef:
+    """Which case: everything about it that is known before it runs."""
+
+    id: str
+    suite: str
+    prompt: str
+    target: str
+    row: int
+    repeat: int
+    rendered: str | tuple[Message, ...]
+    vars: Mapping[str, Json]
+    description: str | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+    source: SourceRef = SourceRef(file="")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseResult:
+    """One case's end.
+
+    Attributes:
+        case: Which case.
+        outcome: The verdict.
+        reason: One line: why it failed, errored or was not run.
+        subject: The answer that was looked at; ``None`` where there is none.
+        confirmed_from: The proxy's answer, where the target's was asked to confirm a failure.
+        checks: The verdict of each check, in the order written.
+        records: Every model call that this case made or was answered from the store, in order, with
+            the tier and endpoint it counts for.
+    """
+
+    case: CaseRef
+    outcome: Outcome
+    reason: str | ModelText | None = None
+    subject: Subject | None = None
+    confirmed_from: Subject | None = None
+    checks: tuple[CheckResult, ...] = ()
+    records: tuple[ChargedCall, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChargedCall:
+    """One call as the sums count it."""
+
+    tier: Tier
+    endpoint: str
+    record: CallRecord
+    input_tokens: int = 0
+    output_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """A rate with its interval. Without observations (``n`` 0) there is no value."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+    n: int
+    confidence: float = 0.95
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelTally:
+    """The calls of one endpoint."""
+
+    calls: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    incurred: Picodollars | None = ZERO
+
+    def __add__(self, other: ModelTally) -> ModelTally:
+        return ModelTally(
+            calls=self.calls + other.calls,
+            input_tokens=self.input_tokens + other.input_tokens,
+            output_tokens=self.output_tokens + other.output_tokens,
+            incurred=None
+            if self.incurred is None or other.incurred is None
+            else Picodollars(self.incurred + other.incurred),
+        )
+
+
+class Decision(StrEnum):
+    """What a gate decided. What cannot be known is never a pass."""
+
+    PASS = "pass"
+    FAIL = "fail"
+    INCONCLUSIVE = "inconclusive"
+    SKIPPED = "skipped"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateDecision:
+    """One gate, with the evidence that it decided on, exact and as text."""
+
+    name: str
+    decision: Decision
+    suite: str | None = None
+    observed: str | None = None
+    limit: str | None = None
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """One reason for the exit code."""
+
+    code: ExitCode
+    rule: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CostEstimate:
+    """What a run was expected to cost before it ran; ``None`` where a price is unknown."""
+
+    expected: Picodollars | None
+    maximum: Picodollars | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CostRatio:
+    """Evals' part of all model spend, as the gate saw it. Ratios are exact decimal strings."""
+
+    status: str = "skipped"
+    basis: str = "total"
+    ratio_total: str | None = None
+    ratio_production: str | None = None
+    projected_total: str | None = None
+    bound: str = "exact"
+    testing: Picodollars | None = None
+    inference: Picodollars | None = None
+    window_days: int = 28
+    sources: tuple[Mapping[str, Json], ...] = ()
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunInfo:
+    """Which run: the ``run`` object of the document."""
+
+    id: str
+    started_at: str
+    finished_at: str
+    evalrunner: str
+    git: Mapping[str, Json] | None
+    argv: tuple[str, ...]
+    frozen: bool = False
+    shard: str | None = None
+    seed: str = ""
+    exit_code: int = 0
+    answered_from: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CacheInfo:
+    """How the cache took part: its mode, whether entries are signed, what was turned away."""
+
+    mode: str = "read-write"
+    signing: str = "unsigned"
+    damaged: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunReport:
+    """Everything that a run has to say; every output is a rendering of it."""
+
+    run: RunInfo
+    cases: Sequence[CaseResult]
+    gates: tuple[GateDecision, ...] = ()
+    failures: tuple[Failure, ...] = ()
+    cost_ratio: CostRatio = CostRatio()
+    estimate: CostEstimate = CostEstimate(expected=ZERO, maximum=ZERO)
+    cache: CacheInfo = CacheInfo()
+    possibly_paid: Picodollars | None = ZERO
+    warnings: tuple[str, ...] = ()
