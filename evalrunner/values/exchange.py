@@ -202,6 +202,7 @@ class CallRecord:
         nominal: What it would have paid with an empty cache, at today's prices; 0 where ``shared``,
             since the first use has paid.
         worth: What this answer costs at today's prices, whoever paid for it.
+        miss_cause: Why the store had no answer, where that is known.
     """
 
     fingerprint: Fingerprint
@@ -211,6 +212,7 @@ class CallRecord:
     incurred: Picodollars | None = Picodollars(0)
     nominal: Picodollars | None = Picodollars(0)
     worth: Picodollars | None = Picodollars(0)
+    miss_cause: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

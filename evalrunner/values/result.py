@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import IntEnum, StrEnum
+from enum import StrEnum
 
 from evalrunner.values.exchange import CallRecord, Json, Message, ModelResponse, ModelText, Tier
+from evalrunner.values.exit_code import RANK as RANK
+from evalrunner.values.exit_code import ExitCode as ExitCode
 from evalrunner.values.money import ZERO, Picodollars
-from evalrunner.values.spec import CheckClass, SourceRef
+from evalrunner.values.spec import CheckClass, GateSpec, RepeatSpec, SourceRef
+from evalrunner.values.summary import Summary
 
 
 class Outcome(StrEnum):
@@ -19,29 +22,6 @@ class Outcome(StrEnum):
     ERRORED = "errored"
     SKIPPED = "skipped"
     NOT_RUN = "not_run"
-
-
-class ExitCode(IntEnum):
-    """How a command ended; the order in which they rule is :data:`RANK`."""
-
-    OK = 0
-    QUALITY = 1
-    USAGE = 2
-    COST = 3
-    INCONCLUSIVE = 4
-    NOTHING_SELECTED = 5
-    INFRASTRUCTURE = 6
-    FROZEN_MISS = 7
-    CEILING = 8
-    PENDING = 9
-    INTERNAL = 70
-    INTERRUPTED = 130
-    TERMINATED = 143
-
-
-RANK: tuple[ExitCode, ...] = tuple(
-    ExitCode(code) for code in (130, 143, 70, 2, 5, 8, 3, 7, 6, 4, 9, 1, 0)
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +87,11 @@ class CaseRef:
     tags: Mapping[str, str] = field(default_factory=dict)
     source: SourceRef = SourceRef(file="")
 
+    @property
+    def row_id(self) -> str:
+        """``SUITE/ROW``: what all draws and variants of one golden row have in common."""
+        return self.id.split("@", 1)[0].split("#", 1)[0]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaseResult:
@@ -134,13 +119,18 @@ class CaseResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChargedCall:
-    """One call as the sums count it."""
+    """One call as the sums count it.
+
+    ``tiering`` estimates what the same tokens would have cost on the target on top of nominal: 0 for
+    a call on the target itself, ``None`` where the target's price is unknown.
+    """
 
     tier: Tier
     endpoint: str
     record: CallRecord
     input_tokens: int = 0
     output_tokens: int = 0
+    tiering: Picodollars | None = ZERO
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,26 +144,6 @@ class Estimate:
     confidence: float = 0.95
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelTally:
-    """The calls of one endpoint."""
-
-    calls: int = 0
-    input_tokens: int = 0
-    output_tokens: int = 0
-    incurred: Picodollars | None = ZERO
-
-    def __add__(self, other: ModelTally) -> ModelTally:
-        return ModelTally(
-            calls=self.calls + other.calls,
-            input_tokens=self.input_tokens + other.input_tokens,
-            output_tokens=self.output_tokens + other.output_tokens,
-            incurred=None
-            if self.incurred is None or other.incurred is None
-            else Picodollars(self.incurred + other.incurred),
-        )
-
-
 class Decision(StrEnum):
     """What a gate decided. What cannot be known is never a pass."""
 
@@ -185,7 +155,10 @@ class Decision(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateDecision:
-    """One gate, with the evidence that it decided on, exact and as text."""
+    """One gate, with the evidence that it decided on, exact and as text.
+
+    ``on_inconclusive`` is the policy for that outcome: ``fail`` (exit 4) or ``warn``.
+    """
 
     name: str
     decision: Decision
@@ -193,6 +166,7 @@ class GateDecision:
     observed: str | None = None
     limit: str | None = None
     detail: str = ""
+    on_inconclusive: str = "fail"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -257,7 +231,14 @@ class CacheInfo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunReport:
-    """Everything that a run has to say; every output is a rendering of it."""
+    """Everything that a run has to say; every output is a rendering of it.
+
+    Attributes:
+        summary: The sums, where the cases are not at hand (``run.answered_from``); else ``None``,
+            and the sums are those of ``cases``.
+        gate_specs: When each suite holds, so that shards can be judged again as one.
+        repeats: How often each suite's rows are drawn; a suite that is not named draws once.
+    """
 
     run: RunInfo
     cases: Sequence[CaseResult]
@@ -268,3 +249,6 @@ class RunReport:
     cache: CacheInfo = CacheInfo()
     possibly_paid: Picodollars | None = ZERO
     warnings: tuple[str, ...] = ()
+    summary: Summary | None = None
+    gate_specs: Mapping[str, GateSpec] = field(default_factory=dict)
+    repeats: Mapping[str, RepeatSpec] = field(default_factory=dict)

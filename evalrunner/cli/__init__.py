@@ -1,0 +1,21 @@
+"""The command line: parse, call, print, exit.
+
+This module is what every start pays for, so it imports nothing that a short answer does not need.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from evalrunner.version import __version__
+
+
+def main() -> None:
+    """The ``evalrunner`` command. Ends the process with the documented exit code."""
+    arguments = sys.argv[1:]
+    if arguments in (["--version"], ["-V"]):
+        sys.stdout.write(f"evalrunner {__version__}\n")
+        return
+    from evalrunner.cli.app import entry
+
+    sys.exit(entry(arguments))

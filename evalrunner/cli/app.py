@@ -1,0 +1,130 @@
+"""The command group: names, one-line helps, and what every error becomes."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import platform
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import Final
+
+import click
+
+from evalrunner.errors import EvalRunnerError, LoadError
+from evalrunner.values.exit_code import ExitCode
+from evalrunner.version import __version__
+
+COMMANDS: Final = {
+    "doctor": ("evalrunner.cli.doctor:doctor", "Say what would be slow, unsafe or missing here."),
+    "init": (
+        "evalrunner.cli.init:init",
+        "Write a starter configuration, suite, golden file and workflow.",
+    ),
+    "report": (
+        "evalrunner.cli.report:report",
+        "Render a run document again, or merge those of shards.",
+    ),
+    "run": (
+        "evalrunner.cli.run:run",
+        "Run suites: plan, ask what is not cached, score, gate, report.",
+    ),
+    "schema": (
+        "evalrunner.cli.schema:schema",
+        "Print the JSON Schema of a file, for editors and programs.",
+    ),
+    "validate": (
+        "evalrunner.cli.validate:validate",
+        "Load everything, call nothing, list every problem.",
+    ),
+}
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command when it is called, not when it is listed."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click's signature
+        """The names, in the order of the table."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002  # click's signature
+        """The command itself, imported now."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, name = COMMANDS[cmd_name][0].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  # click's signature
+        """The list of commands, from the table alone."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="No telemetry, ever. Exit codes and files: docs/ in the repository.",
+)
+@click.version_option(__version__, "-V", "--version", message="evalrunner %(version)s")
+def app() -> None:
+    """Test prompts and LLM applications in CI without paying for the same answer twice."""
+
+
+def entry(arguments: Sequence[str]) -> int:
+    """Runs the command line and returns the exit code; nothing but a bug shows a traceback."""
+    try:
+        result = app.main(args=list(arguments), prog_name="evalrunner", standalone_mode=False)
+    except click.exceptions.Exit as stop:
+        return stop.exit_code
+    except click.ClickException as error:
+        _say(_usage_line(error))
+        return ExitCode.USAGE
+    except (KeyboardInterrupt, click.Abort):
+        _say("evalrunner: interrupted; what was answered is kept")
+        return ExitCode.INTERRUPTED
+    except EvalRunnerError as error:
+        _say_error(error)
+        return ExitCode.USAGE
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitCode.OK
+    except Exception:  # noqa: BLE001  # the one place where a bug becomes a report
+        _say(_bug_report(arguments))
+        return ExitCode.INTERNAL
+    return int(result) if isinstance(result, int) else ExitCode.OK
+
+
+def _usage_line(error: click.ClickException) -> str:
+    command = (
+        error.ctx.command_path
+        if isinstance(error, click.UsageError) and error.ctx
+        else "evalrunner"
+    )
+    return f"{command}: {error.format_message()} (see '{command} --help')"
+
+
+def _say_error(error: EvalRunnerError) -> None:
+    if isinstance(error, LoadError):
+        for problem in error.problems:
+            _say(str(problem))
+        count = len(error.problems)
+        _say(f"evalrunner: {count} problem{'s' if count != 1 else ''}; nothing was run")
+        return
+    _say(f"evalrunner: {error.message}" + (f"; {error.hint}" if error.hint else ""))
+
+
+def _bug_report(arguments: Sequence[str]) -> str:
+    return "\n".join(
+        (
+            "evalrunner: this is a bug. Please paste what follows into an issue:",
+            f"  evalrunner {__version__}, Python {platform.python_version()}, {platform.platform()}",
+            f"  arguments: {list(arguments)!r}",
+            traceback.format_exc(),
+        )
+    )
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(text.encode("ascii", "backslashreplace").decode() + "\n")

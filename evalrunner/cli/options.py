@@ -1,0 +1,102 @@
+"""Options that several commands share, and how their values are read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import click
+
+from evalrunner.values.money import Picodollars, from_usd
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+ENDINGS: Final = (".json", ".jsonl", ".junit.xml", ".md", ".html", ".csv")
+
+
+class KeyValue(click.ParamType):
+    """``K=V``, as a pair."""
+
+    name = "K=V"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, str]:
+        """The pair; a missing ``=`` is a usage error."""
+        if isinstance(value, tuple):
+            return value
+        key, equals, text = str(value).partition("=")
+        if not (key and equals):
+            self.fail(f"{value!r} has no '='; write KEY=VALUE", param, ctx)
+        return key, text
+
+
+class Dollars(click.ParamType):
+    """An amount of US dollars, exact."""
+
+    name = "USD"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Picodollars:
+        """The amount in picodollars; negative, endless and unreadable amounts are usage errors."""
+        if isinstance(value, int):
+            return Picodollars(value)
+        try:
+            amount = Decimal(str(value))
+            if amount.is_signed() and amount:
+                raise ValueError
+            return from_usd(amount)
+        except (ValueError, InvalidOperation):
+            self.fail(f"{value!r} is not an amount of dollars; write it like 0.50", param, ctx)
+
+
+class OutputPath(click.ParamType):
+    """A path whose ending names a format."""
+
+    name = "PATH"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """The path; an unknown ending is a usage error that lists the known ones."""
+        path = Path(value)
+        if not path.name.endswith(ENDINGS):
+            self.fail(f"{value!r} ends in no known format; known: {' '.join(ENDINGS)}", param, ctx)
+        return path
+
+
+def project_options(function: F) -> F:
+    """``--config`` and ``--state-dir``."""
+    for option in (
+        click.option(
+            "--state-dir",
+            type=click.Path(path_type=Path, file_okay=False),
+            envvar="EVALRUNNER_STATE_DIR",
+            help="Where cache, ledger and runs are kept (default: .evalrunner).",
+        ),
+        click.option(
+            "--config",
+            type=click.Path(path_type=Path, dir_okay=False),
+            envvar="EVALRUNNER_CONFIG",
+            help="The configuration (default: the nearest evalrunner.yaml).",
+        ),
+    ):
+        function = option(function)
+    return function
+
+
+suites_argument = click.argument("suites", nargs=-1, metavar="[SUITE]...")
+
+
+def output_option(*, required: bool = False) -> Callable[[F], F]:
+    """``-o/--output``, repeatable."""
+    return click.option(
+        "-o",
+        "--output",
+        "outputs",
+        type=OutputPath(),
+        multiple=True,
+        required=required,
+        help=f"Write a report; the ending names the format: {' '.join(ENDINGS)}. Repeatable.",
+    )

@@ -1,0 +1,88 @@
+"""What calls cost: prices resolved once a run, and each answer priced exactly."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from evalrunner.engine.ports import PriceBook
+from evalrunner.values.exchange import CallRecord, ModelRequest, ModelResponse, Request
+from evalrunner.values.fingerprint import Fingerprint
+from evalrunner.values.money import ZERO, Picodollars, Price, price_call
+from evalrunner.values.spec import Endpoint
+
+
+class Accounts:
+    """Prices answers and remembers which questions this run has already counted.
+
+    A question that several cases share is worth something to each of them, but with an empty cache it
+    would have been paid once: only its first use carries the nominal cost.
+    """
+
+    def __init__(self, book: PriceBook, endpoints: Mapping[str, Endpoint]) -> None:
+        self._book = book
+        self._endpoints = endpoints
+        self._prices: dict[str, Price | None] = {}
+        self._counted: set[Fingerprint] = set()
+
+    def price(self, endpoint: str) -> Price | None:
+        """The price of an endpoint by name, looked up once; ``None`` is unknown."""
+        if endpoint not in self._prices:
+            self._prices[endpoint] = self._book.resolve(self._endpoints[endpoint])
+        return self._prices[endpoint]
+
+    def worth(self, request: Request, response: ModelResponse) -> Picodollars | None:
+        """What the answer costs at today's prices with an empty cache; ``None`` is unknown.
+
+        An application that does not report its cost is unmetered: 0, and the report says so.
+        """
+        if not isinstance(request, ModelRequest):
+            return response.reported_usd or ZERO
+        price = self.price(request.endpoint)
+        if price is None:
+            return None
+        return price_call(price, response.usage, response.latency_seconds)
+
+    def hit(self, request: Request, key: Fingerprint, response: ModelResponse) -> CallRecord:
+        """The account of an answer from the store."""
+        worth = self.worth(request, response)
+        first = self._first_use(key)
+        return CallRecord(
+            fingerprint=key,
+            cached=True,
+            shared=not first,
+            nominal=worth if first else ZERO,
+            worth=worth,
+        )
+
+    def paid(
+        self,
+        request: Request,
+        key: Fingerprint,
+        response: ModelResponse,
+        *,
+        attempts: int,
+        incurred: Picodollars | None,
+    ) -> CallRecord:
+        """The account of an answer that this run asked for."""
+        worth = self.worth(request, response)
+        self._counted.add(key)
+        return CallRecord(
+            fingerprint=key,
+            cached=False,
+            attempts=attempts,
+            incurred=incurred,
+            nominal=worth,
+            worth=worth,
+        )
+
+    def shared(self, record: CallRecord) -> CallRecord:
+        """The account of another case's use of an answer that this run asked for."""
+        return CallRecord(
+            fingerprint=record.fingerprint, cached=False, shared=True, worth=record.worth
+        )
+
+    def _first_use(self, key: Fingerprint) -> bool:
+        if key in self._counted:
+            return False
+        self._counted.add(key)
+        return True

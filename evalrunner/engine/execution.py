@@ -1,0 +1,133 @@
+"""The paid part of a run: an event loop in which the executor drives what the store left open."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from types import FrameType
+from typing import Final
+
+from evalrunner.engine.accounts import Accounts
+from evalrunner.engine.commit import GroupCommit
+from evalrunner.engine.executor import Executor
+from evalrunner.engine.lanes import Lane
+from evalrunner.engine.ports import CacheStore, Clock, Ledger, Progress
+from evalrunner.engine.replay import OpenCase, StoreReader
+from evalrunner.values.result import CaseResult
+
+DRAIN_SECONDS: Final = 5.0
+"""How long calls in flight may go on after the first signal: less than a CI runner waits to kill."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Crew:
+    """The lanes of a run, and what closes them."""
+
+    lanes: Mapping[str, Lane]
+    close: Callable[[], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Execution:
+    """What the paid part needs. ``crew`` is called inside the loop, at the first call and not before."""
+
+    crew: Callable[[], Crew]
+    store: CacheStore | None
+    ledger: Ledger
+    reader: StoreReader
+    accounts: Accounts
+    clock: Clock
+    run_id: str
+    max_concurrency: int
+    keep_answers: bool = True
+    seed: int = 0
+    progress: Progress | None = None
+
+
+def execute(
+    execution: Execution, cases: Sequence[OpenCase], done: Callable[[int, CaseResult], None]
+) -> int | None:
+    """Drives all cases to their ends and returns the signal that stopped it, if one did.
+
+    After the first SIGINT or SIGTERM nothing more is sent, and calls in flight have
+    :data:`DRAIN_SECONDS`; a second one ends at once. Cases that did not end are not reported to *done*.
+    """
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        return runner.run(_execute(execution, cases, done))
+
+
+async def _execute(
+    execution: Execution, cases: Sequence[OpenCase], done: Callable[[int, CaseResult], None]
+) -> int | None:
+    crew = execution.crew()
+    executor = Executor(
+        crew.lanes,
+        commit=GroupCommit(store=execution.store, ledger=execution.ledger),
+        reader=execution.reader,
+        accounts=execution.accounts,
+        clock=execution.clock,
+        run_id=execution.run_id,
+        max_concurrency=execution.max_concurrency,
+        keep_answers=execution.keep_answers,
+        seed=execution.seed,
+        progress=execution.progress,
+    )
+    work = asyncio.ensure_future(executor.finish_all(cases, done))
+    brake = _Brake(executor, work)
+    try:
+        with brake.on_signals():
+            await asyncio.wait([work])
+        if not work.cancelled():
+            work.result()
+    finally:
+        await crew.close()
+    return brake.signal
+
+
+class _Brake:
+    """Turns signals into an orderly stop."""
+
+    def __init__(self, executor: Executor, work: asyncio.Future[None]) -> None:
+        self._executor = executor
+        self._work = work
+        self.signal: int | None = None
+
+    @contextlib.contextmanager
+    def on_signals(self) -> Iterator[None]:
+        """Listens while the block runs. Outside the main thread nobody may, and nothing happens."""
+        loop = asyncio.get_running_loop()
+        previous = {}
+        for number in (signal.SIGINT, signal.SIGTERM):
+            with contextlib.suppress(ValueError):
+                previous[number] = signal.signal(number, self._note)
+                loop.add_signal_handler(number, self._pull, number)
+        try:
+            yield
+        finally:
+            for number, handler in previous.items():
+                loop.remove_signal_handler(number)
+                signal.signal(number, handler)
+
+    def _note(self, number: int, _frame: FrameType | None) -> None:
+        """Stands in for the handler while the loop sets its own."""
+        self.signal = number
+
+    def _pull(self, number: int) -> None:
+        if self.signal is not None:
+            self._work.cancel()
+            return
+        self.signal = number
+        self._executor.stop()
+        asyncio.get_running_loop().call_later(DRAIN_SECONDS, self._work.cancel)
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """uvloop's, where it is installed; it has no Windows build."""
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop

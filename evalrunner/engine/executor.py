@@ -1,0 +1,300 @@
+"""Answers requests: one flight for equal questions, limits, ledger, attempts, store."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from itertools import count
+from random import Random
+
+from evalrunner.engine.accounts import Accounts
+from evalrunner.engine.commit import GroupCommit
+from evalrunner.engine.lanes import Lane
+from evalrunner.engine.limits import RetryPolicy
+from evalrunner.engine.ports import Attempt, Clock, Progress, Settlement
+from evalrunner.engine.replay import OpenCase, StoreReader
+from evalrunner.engine.stored import response_to_bytes
+from evalrunner.errors import Interrupted, ModelCallError, NotAsked, RateLimited
+from evalrunner.values.exchange import (
+    ModelRequest,
+    ModelResponse,
+    Reply,
+    Request,
+    TargetRequest,
+    Usage,
+)
+from evalrunner.values.fingerprint import Fingerprint
+from evalrunner.values.money import ZERO, Picodollars, total, worst_case
+from evalrunner.values.result import CaseResult
+from evalrunner.values.spec import DEFAULT_MAX_TOKENS
+
+
+@dataclass(slots=True)
+class _Call:
+    """One logical call while its attempts are made."""
+
+    request: Request
+    key: Fingerprint
+    number: int
+    attempts: int = 0
+    incurred: list[Picodollars | None] | None = None
+
+
+class Executor:
+    """Answers requests for all cases of a run.
+
+    Args:
+        lanes: The way to each endpoint and application, by name.
+        commit: Makes reservations, settlements and answers durable.
+        reader: Finds kept answers.
+        accounts: Prices answers.
+        clock: Tells the time.
+        run_id: Stands in every attempt's id.
+        max_concurrency: Calls in flight, all lanes together.
+        keep_answers: Whether answers are stored.
+        retry: When a failed attempt is made again.
+        seed: Of the jitter.
+        progress: Is told of every paid call.
+    """
+
+    def __init__(
+        self,
+        lanes: Mapping[str, Lane],
+        *,
+        commit: GroupCommit,
+        reader: StoreReader,
+        accounts: Accounts,
+        clock: Clock,
+        run_id: str,
+        max_concurrency: int,
+        keep_answers: bool = True,
+        retry: RetryPolicy | None = None,
+        seed: int = 0,
+        progress: Progress | None = None,
+    ) -> None:
+        self._lanes = lanes
+        self._commit = commit
+        self._reader = reader
+        self._accounts = accounts
+        self._clock = clock
+        self._run_id = run_id
+        self._width = max_concurrency
+        self._slots = asyncio.Semaphore(max_concurrency)
+        self._keep_answers = keep_answers
+        self._retry = retry or RetryPolicy()
+        self._random = Random(seed)
+        self._progress = progress
+        self._flights: dict[Fingerprint, asyncio.Future[Reply]] = {}
+        self._numbers = count(1)
+        self._stopping = False
+
+    def stop(self) -> None:
+        """Sends nothing more; calls in flight end, waiting ones raise ``Interrupted``."""
+        self._stopping = True
+
+    async def finish_all(
+        self, cases: Iterable[OpenCase], done: Callable[[int, CaseResult], None]
+    ) -> None:
+        """Drives every open case to its end, a few more at a time than may be in flight.
+
+        The few more have their reservations made while they wait for a slot, so that no slot waits
+        for the ledger.
+        """
+        queue = iter(cases)
+
+        async def worker() -> None:
+            for case in queue:
+                done(case.index, await self.finish(case))
+
+        async with asyncio.TaskGroup() as group:
+            for _ in range(2 * self._width + 2):
+                group.create_task(worker())
+
+    async def finish(self, case: OpenCase) -> CaseResult:
+        """Drives one case to its end. What goes wrong on the way is in its result."""
+        reply: Reply | None = None  # the replay has looked for the first request already
+        while True:
+            try:
+                if reply is None:
+                    reply = await self.answer(case.request, case.key)
+            except (ModelCallError, NotAsked) as error:
+                result = case.throw(error)
+            else:
+                result = case.send(reply)
+            if result is not None:
+                return result
+            reply = self._reader.find([(case.request, case.key)])[0]
+
+    async def answer(self, request: Request, key: Fingerprint) -> Reply:
+        """The reply to one request; equal questions of this run are paid once.
+
+        Raises:
+            ModelCallError: The call failed, attempts included.
+            NotAsked: It was not made, on purpose.
+        """
+        if isinstance(request, TargetRequest) and not request.cacheable:
+            return await self._call(request, key)
+        if (flight := self._flights.get(key)) is not None:
+            reply = await asyncio.shield(flight)
+            return Reply(response=reply.response, record=self._accounts.shared(reply.record))
+        flight = self._flights[key] = asyncio.get_running_loop().create_future()
+        try:
+            reply = await self._call(request, key)
+        except (ModelCallError, NotAsked) as error:
+            del self._flights[key]
+            flight.set_exception(error)
+            flight.exception()  # it is retrieved here, should nobody else be waiting
+            raise
+        except BaseException:
+            flight.cancel()
+            raise
+        flight.set_result(reply)
+        return reply
+
+    async def _call(self, request: Request, key: Fingerprint) -> Reply:
+        lane = self._lanes[request.endpoint]
+        call = _Call(request, key, next(self._numbers), incurred=[])
+        while True:
+            try:
+                response = await self._attempt(lane, call)
+            except ModelCallError as error:
+                draw = self._random.random()
+                wait = self._retry.wait_seconds(error, call.attempts, draw)
+                if wait is None or self._stopping:
+                    lane.failed(error)
+                    error.attempts = call.attempts
+                    raise
+                if isinstance(error, RateLimited):
+                    lane.pace.pause(wait, now=self._clock.monotonic())
+                else:
+                    await self._clock.sleep(wait)
+            else:
+                lane.succeeded()
+                return self._reply(call, response)
+
+    async def _attempt(self, lane: Lane, call: _Call) -> ModelResponse:
+        """One reservation, one request on the wire, one settlement."""
+        lane.check()
+        if self._stopping:
+            raise Interrupted("the run was told to stop")
+        row = self._reservation(lane, call)
+        await self._commit.reserve(row)
+        tokens = _input_tokens(call.request) // 4 + _max_tokens(call.request)
+        async with lane.slot(self._slots, tokens=tokens):  # until the answer is on disk
+            if self._stopping:
+                await self._commit.settle(self._settlement(row.id, "error", error="not sent"))
+                raise Interrupted("the run was told to stop")
+            call.attempts += 1
+            try:
+                wire = await lane.ask(call.request, lane.endpoint.timeout_seconds)
+            except ModelCallError as error:
+                await self._commit.settle(self._failure(row, error))
+                raise
+            lane.pace.observe(wire.hints, now=self._clock.monotonic())
+            await self._settle(row, call, wire.response)
+        return wire.response
+
+    async def _settle(self, row: Attempt, call: _Call, response: ModelResponse) -> None:
+        cost = self._accounts.worth(call.request, response)
+        assert call.incurred is not None
+        call.incurred.append(cost)
+        settlement = self._settlement(
+            row.id,
+            "ok",
+            usage=response.usage,
+            cost=cost,
+            served_model=response.served_model,
+            latency_seconds=response.latency_seconds,
+        )
+        keep = self._keep_answers and response.complete and _cacheable(call.request)
+        await self._commit.settle(
+            settlement, {call.key: response_to_bytes(response)} if keep else None
+        )
+        if self._progress:
+            self._progress.call_done(cost)
+
+    def _reply(self, call: _Call, response: ModelResponse) -> Reply:
+        record = self._accounts.paid(
+            call.request,
+            call.key,
+            response,
+            attempts=call.attempts,
+            incurred=total(call.incurred or ()),
+        )
+        return Reply(response=response, record=record)
+
+    def _reservation(self, lane: Lane, call: _Call) -> Attempt:
+        request, endpoint = call.request, lane.endpoint
+        price = self._accounts.price(endpoint.name) if isinstance(request, ModelRequest) else None
+        worst: Picodollars | None = ZERO
+        if isinstance(request, ModelRequest):
+            worst = price and worst_case(
+                price,
+                input_tokens=_input_tokens(request),
+                max_tokens=_max_tokens(request),
+                seconds=endpoint.timeout_seconds,
+            )
+        return Attempt(
+            id=f"{self._run_id}/{call.number}/{call.attempts + 1}",
+            at=self._clock.now(),
+            suite=request.suite,
+            case_id=request.case_id,
+            check=request.check,
+            role=request.role,
+            tier=request.tier,
+            provider=endpoint.provider,
+            model=endpoint.model,
+            endpoint=endpoint.name,
+            fingerprint=call.key,
+            worst_case=worst,
+            price_source=price.source if price else None,
+        )
+
+    def _failure(self, row: Attempt, error: ModelCallError) -> Settlement:
+        status = "possibly_paid" if error.possibly_paid else "error"
+        return self._settlement(row.id, status, error=f"{type(error).__name__}: {error.message}")
+
+    def _settlement(
+        self,
+        attempt_id: str,
+        status: str,
+        *,
+        usage: Usage | None = None,
+        cost: Picodollars | None = ZERO,
+        served_model: str | None = None,
+        latency_seconds: float = 0.0,
+        error: str | None = None,
+    ) -> Settlement:
+        return Settlement(
+            id=attempt_id,
+            at=self._clock.now(),
+            status=status,
+            usage=usage or Usage(),
+            cost=cost,
+            served_model=served_model,
+            latency_seconds=latency_seconds,
+            error=error,
+        )
+
+
+def _cacheable(request: Request) -> bool:
+    return isinstance(request, ModelRequest) or request.cacheable
+
+
+def _max_tokens(request: Request) -> int:
+    if not isinstance(request, ModelRequest):
+        return 0
+    limit = request.params.get("max_tokens", request.params.get("max_completion_tokens"))
+    return limit if isinstance(limit, int) else DEFAULT_MAX_TOKENS
+
+
+def _input_tokens(request: Request) -> int:
+    """An upper bound: no byte-level tokenizer makes more tokens than there are bytes."""
+    if not isinstance(request, ModelRequest):
+        return 0
+    text = sum(
+        len(str(message.content).encode("utf-8", "surrogatepass")) + 8
+        for message in request.messages
+    )
+    return text + len(str(request.tools or "")) + len(str(request.response_format or ""))

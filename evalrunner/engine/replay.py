@@ -1,0 +1,138 @@
+"""What the store already knows: every case driven as far as kept answers reach, without a call.
+
+This is the plan's exact half, the whole of a frozen run and of a warm one, and the first step of
+every other. It needs no event loop and reads the store in bulk: one look-up for each step that the
+flows of a block take together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+
+from evalrunner.engine.accounts import Accounts
+from evalrunner.engine.case import EvalCase, case_flow
+from evalrunner.engine.ports import CacheStore
+from evalrunner.engine.stored import response_from_bytes
+from evalrunner.errors import ModelCallError, NotAsked
+from evalrunner.values.exchange import (
+    CallRecord,
+    Flow,
+    ModelResponse,
+    Reply,
+    Request,
+    TargetRequest,
+)
+from evalrunner.values.fingerprint import Fingerprint, fingerprint
+from evalrunner.values.result import CaseResult
+
+BLOCK = 1000
+"""Cases whose requests are looked up together."""
+
+
+@dataclass(slots=True)
+class OpenCase:
+    """A case that waits for an answer which the store does not have."""
+
+    index: int
+    case: EvalCase
+    flow: Flow[CaseResult]
+    request: Request
+    key: Fingerprint
+
+    def send(self, reply: Reply) -> CaseResult | None:
+        """Answers the waiting request; the result if that was the last."""
+        try:
+            self._wait_for(self.flow.send(reply))
+        except StopIteration as stop:
+            return stop.value  # type: ignore[no-any-return]  # a flow returns its CaseResult
+        return None
+
+    def throw(self, error: ModelCallError | NotAsked) -> CaseResult | None:
+        """Fails the waiting request; the result if that was the last."""
+        try:
+            self._wait_for(self.flow.throw(error))
+        except StopIteration as stop:
+            return stop.value  # type: ignore[no-any-return]  # a flow returns its CaseResult
+        return None
+
+    def _wait_for(self, request: Request) -> None:
+        self.request = request
+        self.key = fingerprint(request)
+
+
+@dataclass(slots=True)
+class Replay:
+    """Cases that ended on kept answers, by their index, and those that wait for one."""
+
+    finished: dict[int, CaseResult] = field(default_factory=dict)
+    open: list[OpenCase] = field(default_factory=list)
+
+
+class StoreReader:
+    """Reads answers in bulk and says what each is worth.
+
+    ``stored_after`` bounds their age; without a store (``--no-cache``, ``--recache``) nothing is found.
+    """
+
+    def __init__(
+        self, store: CacheStore | None, accounts: Accounts, *, stored_after: float | None = None
+    ) -> None:
+        self._store = store
+        self._accounts = accounts
+        self._stored_after = stored_after
+
+    def find(self, waiting: Sequence[tuple[Request, Fingerprint]]) -> list[Reply | None]:
+        """For each request the reply that is kept, or ``None``."""
+        if self._store is None:
+            return [None] * len(waiting)
+        wanted = {key for request, key in waiting if _may_be_kept(request)}
+        bodies = self._store.get_many(list(wanted), stored_after=self._stored_after)
+        answers = {key: response_from_bytes(body) for key, body in bodies.items()}
+        return [self._reply(request, key, answers.get(key)) for request, key in waiting]
+
+    def _reply(
+        self, request: Request, key: Fingerprint, response: ModelResponse | None
+    ) -> Reply | None:
+        if response is None:
+            return None
+        record: CallRecord = self._accounts.hit(request, key, response)
+        return Reply(response=response, record=record)
+
+
+def replay(cases: Iterable[EvalCase], reader: StoreReader) -> Replay:
+    """Drives every case until it ends or asks for something that is not kept."""
+    result = Replay()
+    numbered = enumerate(cases)
+    while block := list(islice(numbered, BLOCK)):
+        _replay_block(block, reader, result)
+    return result
+
+
+def _replay_block(
+    block: Sequence[tuple[int, EvalCase]], reader: StoreReader, result: Replay
+) -> None:
+    waiting = list(_started(block))
+    while waiting:
+        replies = reader.find([(case.request, case.key) for case in waiting])
+        advanced: list[OpenCase] = []
+        for case, reply in zip(waiting, replies, strict=True):
+            if reply is None:
+                result.open.append(case)
+            elif (end := case.send(reply)) is not None:
+                result.finished[case.index] = end
+            else:
+                advanced.append(case)
+        waiting = advanced
+
+
+def _started(block: Sequence[tuple[int, EvalCase]]) -> Iterator[OpenCase]:
+    for index, case in block:
+        flow = case_flow(case)
+        request = next(flow)  # every case asks for an answer before it can end
+        yield OpenCase(index, case, flow, request, fingerprint(request))
+
+
+def _may_be_kept(request: Request) -> bool:
+    return not isinstance(request, TargetRequest) or request.cacheable

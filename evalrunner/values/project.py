@@ -1,0 +1,126 @@
+"""What a project is set up with: models, tiers, cache and money, once its configuration is read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+
+from evalrunner.values.exchange import Json
+from evalrunner.values.money import Picodollars
+from evalrunner.values.spec import Endpoint, Routing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileRead:
+    """One file, read once: the bytes that were hashed are the bytes that were used.
+
+    Attributes:
+        path: Relative to the project root, with forward slashes.
+        sha256: 64 hex digits of the bytes.
+        data: The bytes; empty where they were streamed or are no longer needed.
+    """
+
+    path: str
+    sha256: str
+    data: bytes = b""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tiers:
+    """Which model each tier is: a name of ``models:`` or an id; ``None`` where none is set."""
+
+    proxy: str | None = None
+    frontier: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreConfig:
+    """One store among several: its address, and whether it is written, read or laid over others."""
+
+    url: str
+    mode: str = "write"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CacheConfig:
+    """Where answers are kept.
+
+    Attributes:
+        url: ``disk:``, ``redis://…`` or ``rediss://…``.
+        namespace: What keeps projects in one server apart; ``None`` for the adapter's own.
+        max_age_seconds: How old an answer may be; ``None`` for any age.
+        stores: Several stores, instead of ``url``.
+        sign: Whether entries are signed; ``None`` where the user does not say.
+        reuse: Settings of the layers of reuse, as written.
+    """
+
+    url: str = "disk:"
+    namespace: str | None = None
+    max_age_seconds: float | None = None
+    stores: tuple[StoreConfig, ...] = ()
+    sign: bool | None = None
+    reuse: Json = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CostGateConfig:
+    """When evals cost too much beside production; the ratios are exact."""
+
+    on: tuple[str, ...] = ("window", "projected")
+    basis: str = "total"
+    window_days: int = 28
+    healthy: Decimal = Decimal("0.05")
+    warning: Decimal = Decimal("0.15")
+    critical: Decimal = Decimal("0.30")
+    fail_on: str = "warning"
+    on_inconclusive: str = "fail"
+    min_production_usd: Picodollars = Picodollars(50 * 10**12)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CostConfig:
+    """What may be spent, where it is written down, and what it is compared with.
+
+    Attributes:
+        max_usd_per_run: The ceiling of one run, in picodollars.
+        max_usd_per_month: The ceiling of 30.4 days, in picodollars.
+        ledger_url: ``sqlite:`` or ``redis://…``.
+        runs_per_month: How many runs a month to expect while there is no history.
+        gate: The bands and what fails.
+        production: The sources of production spend, as written; each has a ``source``. Fields whose
+            name starts with ``usd`` are exact decimal text.
+    """
+
+    max_usd_per_run: Picodollars | None = None
+    max_usd_per_month: Picodollars | None = None
+    ledger_url: str = "sqlite:"
+    runs_per_month: Decimal | None = None
+    gate: CostGateConfig = CostGateConfig()
+    production: tuple[Mapping[str, Json], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Project:
+    """A project: its root and everything that its configuration says.
+
+    Attributes:
+        root: The folder that nothing a suite names may lie outside of.
+        config_path: The configuration that was read; ``None`` where the project has none.
+        models: The endpoints by name.
+        suites: Globs of suite files below the root; empty for the usual place.
+        files: The configuration as read.
+    """
+
+    root: Path
+    config_path: Path | None = None
+    models: Mapping[str, Endpoint] = field(default_factory=dict)
+    tiers: Tiers = Tiers()
+    routing: Routing = Routing()
+    cache: CacheConfig = CacheConfig()
+    plugins: tuple[str, ...] = ()
+    cost: CostConfig = CostConfig()
+    report_include: str = "outputs"
+    suites: tuple[str, ...] = ()
+    files: tuple[FileRead, ...] = ()
