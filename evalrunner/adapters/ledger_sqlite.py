@@ -1,0 +1,505 @@
+"""The ledger in one SQLite file: what was reserved, what became of it, and the sums of both.
+
+Rows are only ever added: an attempt when it is reserved, a settlement when it ends. The one table that
+changes holds sums, so that admitting a batch costs the same after a million calls as after none.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from evalrunner.adapters.sqlite_file import (
+    BUSY_SECONDS,
+    connect,
+    is_busy,
+    is_damage,
+    is_plain,
+    make_private_file,
+    use_journal,
+)
+from evalrunner.engine.ports import Attempt, RunRow, Settlement
+from evalrunner.errors import LedgerError
+from evalrunner.values.ceilings import Ceilings, scopes
+from evalrunner.values.exchange import Tier, Usage
+from evalrunner.values.fingerprint import Fingerprint
+from evalrunner.values.money import Picodollars
+
+SCHEMA_VERSION: Final = 1
+_APPLICATION: Final = 0x4556526C  # "EVRl": a file with another number is not ours to write into
+_STATUSES: Final = frozenset(("ok", "error", "possibly_paid"))
+_CHUNK: Final = 900
+_NO_SUMS: Final = (0, 0, 0, 0)
+
+_SCHEMA: Final = (
+    "CREATE TABLE attempts (number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, run_id TEXT NOT NULL,"
+    " at REAL NOT NULL, suite TEXT NOT NULL, case_id TEXT NOT NULL, checked TEXT, role TEXT NOT NULL,"
+    " tier TEXT NOT NULL, provider TEXT NOT NULL, model TEXT NOT NULL, endpoint TEXT NOT NULL,"
+    " fingerprint TEXT NOT NULL, worst_case INTEGER CHECK (worst_case >= 0), price_source TEXT) STRICT",
+    "CREATE TABLE settlements (number INTEGER PRIMARY KEY REFERENCES attempts, at REAL NOT NULL,"
+    " status TEXT NOT NULL, input_tokens INTEGER, output_tokens INTEGER,"
+    " cached_input_tokens INTEGER NOT NULL, cache_write_tokens INTEGER NOT NULL,"
+    " reasoning_tokens INTEGER NOT NULL, cost INTEGER CHECK (cost >= 0), served_model TEXT,"
+    " latency_seconds REAL NOT NULL, error TEXT) STRICT",
+    # held: what ceilings look at, settled costs and open worst cases. The two counts are of calls
+    # whose cost nobody knows, open and settled: with one of them a sum is unknown.
+    "CREATE TABLE sums (scope TEXT PRIMARY KEY, held INTEGER NOT NULL, spent INTEGER NOT NULL,"
+    " open_unknown INTEGER NOT NULL, spent_unknown INTEGER NOT NULL) STRICT, WITHOUT ROWID",
+    "CREATE TABLE runs (number INTEGER PRIMARY KEY, run_id TEXT NOT NULL, at REAL NOT NULL,"
+    " suite TEXT NOT NULL, cases INTEGER NOT NULL, passed INTEGER NOT NULL, calls INTEGER NOT NULL,"
+    " incurred INTEGER, nominal INTEGER, tags TEXT NOT NULL, UNIQUE (run_id, suite)) STRICT",
+    f"PRAGMA application_id = {_APPLICATION}",
+    f"PRAGMA user_version = {SCHEMA_VERSION}",
+)
+_ADD_ATTEMPT: Final = f"INSERT INTO attempts VALUES ({','.join('?' * 15)})"
+_ADD_SETTLEMENT: Final = f"INSERT INTO settlements VALUES ({','.join('?' * 12)})"
+_ADD_RUN: Final = f"INSERT OR IGNORE INTO runs VALUES ({','.join('?' * 10)})"
+_SET_SUMS: Final = "INSERT OR REPLACE INTO sums VALUES (?, ?, ?, ?, ?)"
+_ATTEMPT: Final = (
+    "a.id, a.at, a.suite, a.case_id, a.checked, a.role, a.tier, a.provider, a.model, a.endpoint,"
+    " a.fingerprint, a.worst_case, a.price_source"
+)
+_SETTLEMENT: Final = (
+    "s.at, s.status, s.input_tokens, s.output_tokens, s.cached_input_tokens, s.cache_write_tokens,"
+    " s.reasoning_tokens, s.cost, s.served_model, s.latency_seconds, s.error"
+)
+
+
+class Account(NamedTuple):
+    """One attempt, and its settlement where it has ended."""
+
+    attempt: Attempt
+    settlement: Settlement | None
+
+
+class _Open(NamedTuple):
+    """What settling needs to know of an attempt."""
+
+    number: int
+    id: str
+    run_id: str
+    suite: str
+    at: float
+    worst_case: int | None
+    settled: int | None
+
+
+class _Sums:
+    """The sums of some scopes, read once and written once within a transaction."""
+
+    def __init__(self, connection: sqlite3.Connection, names: Iterable[str]) -> None:
+        self._connection = connection
+        wanted = dict.fromkeys(names, 0)
+        self.held = dict(wanted)
+        self._spent, self._open_unknown, self._spent_unknown = (dict(wanted) for _ in range(3))
+        for chunk in _chunks(list(wanted)):
+            query = f"SELECT * FROM sums WHERE scope IN ({_marks(chunk)})"  # noqa: S608
+            for scope, held, spent, open_unknown, spent_unknown in connection.execute(query, chunk):
+                self.held[scope] = held
+                self._spent[scope] = spent
+                self._open_unknown[scope] = open_unknown
+                self._spent_unknown[scope] = spent_unknown
+
+    def reserve(self, names: Sequence[str], worst: int | None) -> None:
+        """Counts a call that is about to be made."""
+        for name in names:
+            self.held[name] += worst or 0
+            if worst is None:
+                self._open_unknown[name] += 1
+
+    def settle(self, names: Sequence[str], worst: int | None, settlement: Settlement) -> None:
+        """Counts how a call ended. What may have been paid goes on counting at its worst case."""
+        cost = settlement.cost
+        if settlement.status == "possibly_paid":
+            return
+        unpriced = settlement.status == "ok" and cost is None
+        for name in names:
+            if worst is None:
+                self._open_unknown[name] -= 1
+            if unpriced:
+                self._spent_unknown[name] += 1
+                continue
+            self.held[name] += (cost or 0) - (worst or 0)
+            self._spent[name] += cost or 0
+
+    def write(self) -> None:
+        """Writes all of them, before the transaction ends."""
+        self._connection.executemany(
+            _SET_SUMS,
+            [
+                (name, held, self._spent[name], self._open_unknown[name], self._spent_unknown[name])
+                for name, held in self.held.items()
+            ],
+        )
+
+
+class SqliteLedger:
+    """A :class:`~evalrunner.engine.ports.Ledger` that all processes of a project share.
+
+    A ceiling holds over all processes that name the same run: a batch is admitted and recorded in one
+    transaction. What a killed process reserved stays counted, since it may have been paid. Anything
+    that keeps a row from the disk is a :class:`~evalrunner.errors.LedgerError`, so that nothing is
+    sent which is not on record.
+
+    Args:
+        path: The file; made with mode 0600 where it is missing.
+        run_id: The run whose attempts this process reserves.
+        ceilings: The most that may be spent.
+        busy_seconds: How long another process may hold the file.
+
+    Raises:
+        LedgerError: The file is another program's, newer than this version, damaged, or cannot be
+            written.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        run_id: str,
+        ceilings: Ceilings = Ceilings(),  # noqa: B008  # frozen
+        busy_seconds: float = BUSY_SECONDS,
+    ) -> None:
+        self.path = path
+        self._run_id = run_id
+        self._ceilings = ceilings
+        self._busy_seconds = busy_seconds
+        self._lock = threading.RLock()
+        self._pid = os.getpid()
+        self._connection: sqlite3.Connection | None = None
+        self._kept: list[sqlite3.Connection] = []  # of a parent process, never closed here
+        with self._transaction():
+            pass
+
+    def reserve(self, attempts: Sequence[Attempt]) -> Sequence[bool]:
+        """Records those attempts, in turn, for which every ceiling leaves room; see the port."""
+        if not attempts:
+            return []
+        named = [scopes(self._run_id, attempt.suite, attempt.at) for attempt in attempts]
+        admitted: list[bool] = []
+        with self._transaction() as connection:
+            sums = _Sums(connection, (name for names in named for name in names))
+            for attempt, names in zip(attempts, named, strict=True):
+                worst = attempt.worst_case
+                fits = self._ceilings.admit(sums.held, names, attempt.suite, worst)
+                admitted.append(fits)
+                if fits:
+                    sums.reserve(names, worst)
+            rows = (
+                self._attempt_row(attempt)
+                for attempt, fits in zip(attempts, admitted, strict=True)
+                if fits
+            )
+            connection.executemany(_ADD_ATTEMPT, rows)
+            sums.write()
+        return admitted
+
+    def settle(self, settlements: Iterable[Settlement]) -> None:
+        """Records how attempts ended, those of a batch together; see the port.
+
+        The first settlement of an attempt stands. An answer whose cost nobody knows goes on counting
+        at its worst case.
+
+        Raises:
+            LedgerError: An id was never reserved, a status or cost is impossible, or nothing can be
+                recorded. None of the batch is, then.
+        """
+        ended: dict[str, Settlement] = {}
+        for settlement in settlements:
+            _refuse_impossible(settlement)
+            ended.setdefault(settlement.id, settlement)
+        if not ended:
+            return
+        with self._transaction() as connection:
+            found = list(_find_open(connection, list(ended)))
+            if len(found) < len(ended):
+                strange = min(set(ended) - {attempt.id for attempt in found})
+                raise LedgerError(f"the attempt {strange!r} was never reserved")
+            _settle(connection, [(row, ended[row.id]) for row in found if row.settled is None])
+
+    def record_run(self, rows: Sequence[RunRow]) -> None:
+        """Appends a run's rows, one a suite. A second one for the same run and suite is ignored."""
+        with self._transaction() as connection:
+            connection.executemany(_ADD_RUN, map(_run_row, rows))
+
+    def spent(self, run_id: str) -> Picodollars | None:
+        """What the settled attempts of a run cost; ``None`` where the cost of one is unknown."""
+        _, spent, _, unknown = self._sums(run_id)
+        return None if unknown else Picodollars(spent)
+
+    def open_reservations(self, run_id: str) -> Picodollars | None:
+        """What a run reserved and never settled, or settled as possibly paid, at the worst case.
+
+        ``None`` where one of these has no known worst case.
+        """
+        held, spent, unknown, _ = self._sums(run_id)
+        return None if unknown else Picodollars(held - spent)
+
+    def attempts(self, run_id: str) -> Iterator[Account]:
+        """The attempts of a run in the order of their reservation, with what became of them."""
+        last, page = 0, True
+        while page:
+            with self._transaction(write=False) as connection:
+                rows = connection.execute(
+                    f"SELECT a.number, {_ATTEMPT}, {_SETTLEMENT} FROM attempts a"  # noqa: S608
+                    " LEFT JOIN settlements s USING (number)"
+                    " WHERE a.run_id = ? AND a.number > ? ORDER BY a.number LIMIT 1000",
+                    (run_id, last),
+                ).fetchall()
+            for row in rows:
+                yield _account(row[1:])
+            last, page = (rows[-1][0], True) if rows else (last, False)
+
+    def close(self) -> None:
+        """Closes the file. Never raises."""
+        with self._lock:
+            connection, self._connection = self._connection, None
+            if connection is not None and self._pid == os.getpid():
+                with suppress(sqlite3.Error):
+                    connection.close()
+
+    def _sums(self, run_id: str) -> tuple[int, int, int, int]:
+        query = "SELECT held, spent, open_unknown, spent_unknown FROM sums WHERE scope = ?"
+        with self._transaction(write=False) as connection:
+            row = connection.execute(query, (f"run/{run_id}",)).fetchone()
+        return row or _NO_SUMS
+
+    @contextmanager
+    def _transaction(self, *, write: bool = True) -> Iterator[sqlite3.Connection]:
+        """One transaction: all of it is on disk at the end, or none."""
+        self._leave_parent()
+        with self._lock:
+            connection = None
+            try:
+                connection = self._connection = self._connection or self._open()
+                connection.execute("BEGIN IMMEDIATE" if write else "BEGIN")
+                yield connection
+                connection.execute("COMMIT")
+            except (sqlite3.Error, OverflowError, OSError) as error:
+                _roll_back(connection)
+                raise self._failure(error) from error
+            except BaseException:
+                _roll_back(connection)
+                raise
+
+    def _leave_parent(self) -> None:
+        if self._pid == os.getpid():
+            return
+        if self._connection is not None:
+            self._kept.append(self._connection)
+        self._connection, self._pid, self._lock = None, os.getpid(), threading.RLock()
+
+    def _open(self) -> sqlite3.Connection:
+        self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with suppress(FileExistsError):
+            make_private_file(self.path)
+        if not is_plain(self.path):
+            raise LedgerError(
+                f"{str(self.path)!r} is no plain file of this user",
+                hint="move it away; the ledger is neither read nor written through links",
+            )
+        connection = connect(self.path, "rw", busy_seconds=self._busy_seconds)
+        try:
+            connection.text_factory = str
+            use_journal(connection, power_safe=True)
+            self._prepare(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _prepare(self, connection: sqlite3.Connection) -> None:
+        """Makes the tables in an empty file, and refuses one that is not ours."""
+        if _version(connection) == (_APPLICATION, SCHEMA_VERSION):
+            return
+        connection.execute("BEGIN IMMEDIATE")
+        application, version = _version(connection)
+        empty = not connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
+        if (application, version) == (0, 0) and empty:
+            for statement in _SCHEMA:
+                connection.execute(statement)
+        connection.execute("COMMIT")
+        if _version(connection) == (_APPLICATION, SCHEMA_VERSION):
+            return
+        if application == _APPLICATION:
+            raise LedgerError(
+                f"{str(self.path)!r} was written by another version of evalrunner ({version})",
+                hint="use that version, or give this one a state dir of its own",
+            )
+        raise LedgerError(f"{str(self.path)!r} is not a ledger", hint="move it away")
+
+    def _failure(self, error: Exception) -> LedgerError:
+        name = repr(str(self.path))
+        if isinstance(error, sqlite3.Error) and is_busy(error):
+            return LedgerError(f"another process holds the ledger {name}", hint="try again")
+        if isinstance(error, sqlite3.Error) and is_damage(error):
+            return LedgerError(f"the ledger {name} is damaged: {error}", hint="restore or move it")
+        return LedgerError(f"the ledger {name} cannot be written: {error}")
+
+    def _attempt_row(self, attempt: Attempt) -> tuple[object, ...]:
+        return (
+            None,
+            attempt.id,
+            self._run_id,
+            attempt.at,
+            attempt.suite,
+            attempt.case_id,
+            attempt.check,
+            attempt.role,
+            attempt.tier,
+            attempt.provider,
+            attempt.model,
+            attempt.endpoint,
+            attempt.fingerprint,
+            attempt.worst_case,
+            attempt.price_source,
+        )
+
+
+def _settle(connection: sqlite3.Connection, ended: Sequence[tuple[_Open, Settlement]]) -> None:
+    named = [scopes(row.run_id, row.suite, row.at) for row, _ in ended]
+    sums = _Sums(connection, (name for names in named for name in names))
+    for (row, settlement), names in zip(ended, named, strict=True):
+        sums.settle(names, row.worst_case, settlement)
+    rows = (_settlement_row(row.number, settlement) for row, settlement in ended)
+    connection.executemany(_ADD_SETTLEMENT, rows)
+    sums.write()
+
+
+def _refuse_impossible(settlement: Settlement) -> None:
+    if settlement.status not in _STATUSES:
+        raise LedgerError(f"{settlement.status!r} is no end of an attempt")
+    if settlement.cost is not None and settlement.cost < 0:
+        raise LedgerError(f"the attempt {settlement.id!r} cannot have cost {settlement.cost}")
+
+
+def _find_open(connection: sqlite3.Connection, ids: Sequence[str]) -> Iterator[_Open]:
+    for chunk in _chunks(ids):
+        rows = connection.execute(
+            "SELECT a.number, a.id, a.run_id, a.suite, a.at, a.worst_case, s.number"  # noqa: S608
+            " FROM attempts a LEFT JOIN settlements s USING (number)"
+            f" WHERE a.id IN ({_marks(chunk)})",
+            chunk,
+        )
+        yield from map(_Open._make, rows.fetchall())
+
+
+def _settlement_row(number: int, settlement: Settlement) -> tuple[object, ...]:
+    usage = settlement.usage
+    return (
+        number,
+        settlement.at,
+        settlement.status,
+        usage.input_tokens,
+        usage.output_tokens,
+        usage.cached_input_tokens,
+        usage.cache_write_tokens,
+        usage.reasoning_tokens,
+        settlement.cost,
+        settlement.served_model,
+        settlement.latency_seconds,
+        settlement.error,
+    )
+
+
+def _run_row(row: RunRow) -> tuple[object, ...]:
+    tags = json.dumps(dict(row.tags), sort_keys=True)
+    sums = (row.cases, row.passed, row.calls, row.incurred, row.nominal)
+    return (None, row.run_id, row.at, row.suite, *sums, tags)
+
+
+def _account(row: Sequence[object]) -> Account:
+    return Account(_attempt(*row[:13]), _settlement(row[0], *row[13:]))  # type: ignore[arg-type]
+
+
+def _attempt(  # noqa: PLR0913  # one column each
+    id: str,
+    at: float,
+    suite: str,
+    case_id: str,
+    check: str | None,
+    role: str,
+    tier: str,
+    provider: str,
+    model: str,
+    endpoint: str,
+    fingerprint: str,
+    worst_case: int | None,
+    price_source: str | None,
+) -> Attempt:
+    return Attempt(
+        id=id,
+        at=at,
+        suite=suite,
+        case_id=case_id,
+        check=check,
+        role=role,
+        tier=Tier(tier),
+        provider=provider,
+        model=model,
+        endpoint=endpoint,
+        fingerprint=Fingerprint(fingerprint),
+        worst_case=None if worst_case is None else Picodollars(worst_case),
+        price_source=price_source,
+    )
+
+
+def _settlement(  # noqa: PLR0913  # one column each
+    id: str,
+    at: float,
+    status: str | None,
+    input_tokens: int | None,
+    output_tokens: int | None,
+    cached: int,
+    written: int,
+    reasoning: int,
+    cost: int | None,
+    served_model: str | None,
+    latency_seconds: float,
+    error: str | None,
+) -> Settlement | None:
+    if status is None:
+        return None
+    usage = Usage(
+        input_tokens=input_tokens,
+        output_tokens=output_tokens,
+        cached_input_tokens=cached,
+        cache_write_tokens=written,
+        reasoning_tokens=reasoning,
+    )
+    return Settlement(
+        id=id,
+        at=at,
+        status=status,
+        usage=usage,
+        cost=None if cost is None else Picodollars(cost),
+        served_model=served_model,
+        latency_seconds=latency_seconds,
+        error=error,
+    )
+
+
+def _version(connection: sqlite3.Connection) -> tuple[int, int]:
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    return application, version
+
+
+def _roll_back(connection: sqlite3.Connection | None) -> None:
+    if connection is not None and connection.in_transaction:
+        with suppress(sqlite3.Error):
+            connection.execute("ROLLBACK")
+
+
+def _marks(values: Sequence[object]) -> str:
+    return ",".join("?" * len(values))
+
+
+def _chunks(values: Sequence[str]) -> Iterator[Sequence[str]]:
+    return (values[start : start + _CHUNK] for start in range(0, len(values), _CHUNK))

@@ -1,0 +1,67 @@
+"""Ceilings on spending: which sums they limit, and whether one more worst case fits below them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import lru_cache
+
+from evalrunner.values.money import Picodollars
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ceilings:
+    """The most that may be spent; ``None`` and a missing suite mean no limit.
+
+    Attributes:
+        run: By all processes of one run.
+        suites: By one suite within one run.
+        month: By all runs of one calendar month (UTC).
+    """
+
+    run: Picodollars | None = None
+    suites: Mapping[str, Picodollars] = field(default_factory=dict)
+    month: Picodollars | None = None
+
+    def limits(self, suite: str) -> tuple[Picodollars | None, ...]:
+        """The limit of each of :func:`scopes`, in the same order."""
+        return self.run, self.suites.get(suite), self.month
+
+    def admit(
+        self, sums: Mapping[str, int], scopes: tuple[str, ...], suite: str, worst: int | None
+    ) -> bool:
+        """Whether a call fits: in every scope its sum and the call's worst case reach no further
+        than the limit. A call of unknown cost fits only where nothing is limited.
+
+        Args:
+            sums: What each scope has spent and reserved so far; a missing one is 0.
+            scopes: The scopes of the call.
+            suite: The suite that pays.
+            worst: The call's worst case, in picodollars.
+
+        Example:
+            >>> ceilings = Ceilings(run=Picodollars(10))
+            >>> where = scopes("r1", "s", 0.0)
+            >>> ceilings.admit({"run/r1": 7}, where, "s", 3), ceilings.admit({}, where, "s", None)
+            (True, False)
+        """
+        return all(
+            limit is None or (worst is not None and sums.get(scope, 0) + worst <= limit)
+            for scope, limit in zip(scopes, self.limits(suite), strict=True)
+        )
+
+
+def scopes(run_id: str, suite: str, at: float) -> tuple[str, str, str]:
+    """The names of the sums that a call counts in: its run's, its suite's and its month's.
+
+    Example:
+        >>> scopes("r1", "support", 1_767_225_600.0)
+        ('run/r1', 'suite/r1/support', 'month/2026-01')
+    """
+    return f"run/{run_id}", f"suite/{run_id}/{suite}", f"month/{_month(int(at // 86400))}"
+
+
+@lru_cache(maxsize=64)
+def _month(day: int) -> str:
+    return datetime.fromtimestamp(day * 86400, UTC).strftime("%Y-%m")
