@@ -7,7 +7,7 @@ import re
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
@@ -64,7 +64,7 @@ class CacheFile:
         self._lock = threading.RLock()
 
     @contextmanager
-    def session(self, *, create: bool = False) -> Iterator[sqlite3.Connection | None]:
+    def session(self, *, create: bool = False) -> Generator[sqlite3.Connection | None]:
         """The open file, for one thread; ``None`` where there is none or it cannot be used.
 
         What goes wrong inside is noted in :attr:`trouble` and ends the session; it is never raised.
@@ -196,7 +196,7 @@ def _schema_digest(connection: sqlite3.Connection) -> str:
 
 
 @contextmanager
-def _alone(home: Path) -> Iterator[None]:
+def _alone(home: Path) -> Generator[None]:
     """Holds the directory's lock, which the kernel releases when its holder dies.
 
     Raises:

@@ -13,7 +13,7 @@ import shutil
 import tempfile
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from diskcache import UNKNOWN, Cache, Disk  # type: ignore[import-untyped]
 
@@ -46,7 +46,9 @@ class RawDisk(Disk):  # type: ignore[misc]  # diskcache has no types
     def __init__(self, directory: str, **_: object) -> None:
         super().__init__(directory)
 
-    def put(self, key: object) -> tuple[bytes, bool]:
+    def put(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, key: object
+    ) -> tuple[bytes, bool]:
         """The key itself, which must be bytes."""
         if not isinstance(key, bytes):
             raise StoreError(f"a key must be bytes, not {type(key).__name__}")
@@ -58,7 +60,7 @@ class RawDisk(Disk):  # type: ignore[misc]  # diskcache has no types
             raise OSError("the row's key is not raw bytes")
         return key
 
-    def store(
+    def store(  # pyright: ignore[reportIncompatibleMethodOverride]
         self, value: object, read: bool, key: object = UNKNOWN
     ) -> tuple[int, int, None, bytes]:
         """The columns of a value, which must be bytes."""
@@ -104,7 +106,7 @@ def create_cache_file(home: Path) -> None:
 
 def _lay_out(draft: Path) -> None:
     make_private_file(draft / FILE_NAME)
-    settings = {**_SETTINGS, "sqlite_journal_mode": journal_mode()}
+    settings: dict[str, Any] = {**_SETTINGS, "sqlite_journal_mode": journal_mode()}
     Cache(str(draft), disk=RawDisk, **settings).close()
     connection = connect(draft / FILE_NAME, "rw")
     try:

@@ -10,7 +10,7 @@ import json
 import os
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -271,7 +271,7 @@ class SqliteLedger:
         return row or _NO_SUMS
 
     @contextmanager
-    def _transaction(self, *, write: bool = True) -> Iterator[sqlite3.Connection]:
+    def _transaction(self, *, write: bool = True) -> Generator[sqlite3.Connection]:
         """One transaction: all of it is on disk at the end, or none."""
         self._leave_parent()
         with self._lock:

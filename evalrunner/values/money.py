@@ -7,8 +7,9 @@ Unknown money is ``None`` and stays so through every sum.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import ROUND_CEILING, Decimal, InvalidOperation
 from typing import Final, NewType
 
@@ -70,6 +71,17 @@ def total(amounts: Iterable[Picodollars | None]) -> Picodollars | None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PriceStep:
+    """The rates of a whole call whose prompt is longer than ``above`` input tokens."""
+
+    above: int
+    input: Picodollars
+    output: Picodollars
+    cached_input: Picodollars | None = None
+    cache_write: Picodollars | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Price:
     """What a model's tokens cost, in picodollars a token, and where that is known from.
 
@@ -79,6 +91,7 @@ class Price:
         cached_input: One input token read from the provider's prompt cache; ``None``: as ``input``.
         cache_write: One input token written to it; ``None``: as ``input``.
         per_second: One second of a self-hosted endpoint's time.
+        steps: Dearer rates of long prompts, in ascending order.
         source: The provenance: ``override``, ``free``, ``local``, or a price list and its version.
     """
 
@@ -87,18 +100,53 @@ class Price:
     cached_input: Picodollars | None = None
     cache_write: Picodollars | None = None
     per_second: Picodollars = ZERO
+    steps: tuple[PriceStep, ...] = ()
     source: str = "override"
 
     @property
     def free(self) -> bool:
         """Whether nothing is ever charged at this price."""
         return not (
-            self.input or self.output or self.per_second or self.cached_input or self.cache_write
+            self.input
+            or self.output
+            or self.per_second
+            or self.cached_input
+            or self.cache_write
+            or self.steps
         )
+
+    def at(self, input_tokens: int) -> Price:
+        """The rates of a call with a prompt of that length."""
+        for step in reversed(self.steps):
+            if input_tokens > step.above:
+                return replace(
+                    self,
+                    input=step.input,
+                    output=step.output,
+                    cached_input=step.cached_input,
+                    cache_write=step.cache_write,
+                    steps=(),
+                )
+        return self
+
+
+def busy_cost(price: Price, seconds: float) -> Picodollars:
+    """What an endpoint that is paid by the second costs for that long, begun milliseconds whole.
+
+    Args:
+        price: The endpoint's price.
+        seconds: Finite and not negative.
+    """
+    milliseconds = math.ceil(round(seconds * 1000, 6))
+    return Picodollars(-(-milliseconds * price.per_second // 1000))
 
 
 def worst_case(price: Price, *, input_tokens: int, max_tokens: int, seconds: float) -> Picodollars:
     """The most that one call can cost: every token at its dearest rate, the whole deadline long."""
-    dearest_input = max(price.input, price.cache_write or 0)
-    busy = -(-int(seconds * 1000) * price.per_second // 1000)
-    return Picodollars(input_tokens * dearest_input + max_tokens * price.output + busy)
+    rates = (price, price.at(input_tokens))
+    dearest_input = max(
+        max(rate.input, rate.cached_input or 0, rate.cache_write or 0) for rate in rates
+    )
+    dearest_output = max(rate.output for rate in rates)
+    tokens = input_tokens * dearest_input + max_tokens * dearest_output
+    return Picodollars(tokens + busy_cost(price, seconds))
