@@ -1,0 +1,1 @@
+"""What the user wrote: configuration, suites, goldens and templates, read and found good."""

@@ -1,0 +1,206 @@
+"""The kinds of fields that configurations and suites share: money, ratios, durations, labels."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from decimal import Decimal, InvalidOperation
+from typing import Annotated, Final
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, WithJsonSchema
+
+from evalrunner.suite.tree import WrittenFloat
+from evalrunner.values.exchange import Json
+from evalrunner.values.money import Picodollars, from_usd
+
+_DURATION: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(s|m|h|d|w)")
+_SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+_LABEL_FORBIDS: Final = re.compile(r"[/@#\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_MODULE: Final = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
+MAX_LABEL: Final = 200
+
+
+class Section(BaseModel):
+    """A part of a file: its fields and no others, of the types that were written."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, populate_by_name=False)
+
+
+def exact(value: object) -> Decimal:
+    """The number that was written, exactly.
+
+    Raises:
+        ValueError: It is no finite number.
+    """
+    if isinstance(value, WrittenFloat):
+        value = value.text
+    if isinstance(value, bool) or not isinstance(value, (int, str, Decimal)):
+        raise ValueError("this must be a number")
+    try:
+        number = Decimal(value)
+    except InvalidOperation:
+        raise ValueError("this must be a number") from None
+    if not number.is_finite():
+        raise ValueError("this must be a finite number")
+    return number
+
+
+def _usd(value: object) -> Picodollars:
+    amount = exact(value)
+    if amount < 0:
+        raise ValueError("an amount of money cannot be negative")
+    return from_usd(amount)
+
+
+def _usd_per_mtok(value: object) -> Picodollars:
+    amount = exact(value)
+    if amount < 0:
+        raise ValueError("a price cannot be negative")
+    return from_usd(amount.scaleb(-6))
+
+
+def _share(value: object) -> Decimal:
+    number = exact(value)
+    if not 0 <= number <= 1:
+        raise ValueError("this must lie between 0 and 1")
+    return number
+
+
+def _positive(value: object) -> Decimal:
+    number = exact(value)
+    if number <= 0:
+        raise ValueError("this must be above 0")
+    return number
+
+
+def _seconds(value: object) -> float:
+    found = _DURATION.fullmatch(value.strip()) if isinstance(value, str) else None
+    if found:
+        number = exact(found[1]) * _SECONDS[found[2]]
+    elif isinstance(value, str):
+        raise ValueError("this must be seconds, or a duration such as 12h or 30d")
+    else:
+        number = exact(value)
+    if not 0 < number < 10**10:
+        raise ValueError("a duration must be above 0")
+    return float(number)
+
+
+def _real(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise ValueError("this must be a number")
+    return float(value)
+
+
+def _label(value: str) -> str:
+    if not value.strip() or value != value.strip():
+        raise ValueError("this must be text without blanks around it")
+    if len(value) > MAX_LABEL:
+        raise ValueError(f"this is longer than {MAX_LABEL} characters")
+    found = _LABEL_FORBIDS.search(value)
+    if found:
+        raise ValueError(f"{found[0]!r} may not stand here: it is part of case ids")
+    return value
+
+
+def label_from(text: str) -> str:
+    """A label made of any text: what may not stand in one becomes ``-``.
+
+    Example:
+        >>> label_from("openai/gpt-5.1")
+        'openai-gpt-5.1'
+    """
+    return _LABEL_FORBIDS.sub("-", text).strip()[:MAX_LABEL] or "-"
+
+
+def is_label(text: str) -> bool:
+    """Whether a text may be part of a case id."""
+    return bool(text.strip()) and text == text.strip() and not _LABEL_FORBIDS.search(text)
+
+
+def _variable(value: str) -> str:
+    if not _VARIABLE.fullmatch(value):
+        raise ValueError("this must be the name of an environment variable, not its value")
+    return value
+
+
+def _module(value: str) -> str:
+    if not _MODULE.fullmatch(value):
+        raise ValueError("this must be a module's name, such as app.checks")
+    return value
+
+
+def _tags(value: object) -> object:
+    """Tags as a mapping of text: numbers as written, a list of words as words that are true."""
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return {word: "true" for word in value if isinstance(word, str)} if value else {}
+    if isinstance(value, Mapping):
+        return {key: _tag(item) for key, item in value.items()}
+    return value
+
+
+def _tag(value: object) -> object:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, WrittenFloat):
+        return value.text
+    return str(value) if isinstance(value, (int, float)) else value
+
+
+def plain(value: Json) -> Json:
+    """The value in plain dicts, lists and floats, as every other layer expects it."""
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [plain(item) for item in value]
+    return float(value) if isinstance(value, float) else value
+
+
+_NUMBER: Final = {"type": "number"}
+_AMOUNT: Final = {"type": ["number", "string"], "minimum": 0}
+
+Usd = Annotated[int, BeforeValidator(_usd), WithJsonSchema(_AMOUNT)]
+"""Dollars as written, picodollars as read."""
+
+UsdPerMtok = Annotated[int, BeforeValidator(_usd_per_mtok), WithJsonSchema(_AMOUNT)]
+"""Dollars a million tokens as written, picodollars a token as read; rounded up."""
+
+Share = Annotated[
+    Decimal,
+    BeforeValidator(_share),
+    WithJsonSchema({"type": "number", "minimum": 0, "maximum": 1}),
+]
+"""A number from 0 to 1, exact."""
+
+Positive = Annotated[
+    Decimal,
+    BeforeValidator(_positive),
+    WithJsonSchema({"type": "number", "exclusiveMinimum": 0}),
+]
+"""A number above 0, exact."""
+
+Seconds = Annotated[
+    float,
+    BeforeValidator(_seconds),
+    WithJsonSchema({"type": ["number", "string"], "examples": [60, "12h", "30d"]}),
+]
+"""A duration in seconds, or as 90s, 5m, 12h, 30d, 2w."""
+
+Real = Annotated[float, BeforeValidator(_real), WithJsonSchema(_NUMBER)]
+"""Any finite number."""
+
+Label = Annotated[str, AfterValidator(_label)]
+"""Text that may be part of a case id."""
+
+VariableName = Annotated[str, AfterValidator(_variable)]
+"""The name of an environment variable."""
+
+ModuleName = Annotated[str, AfterValidator(_module)]
+"""The dotted name of a Python module."""
+
+Tags = Annotated[dict[str, str], BeforeValidator(_tags)]
+"""Words by which cases are chosen."""
+
+AnyJson = Annotated[object, WithJsonSchema({})]
+"""Any value; it was read by a parser of ours, and is JSON by construction."""
