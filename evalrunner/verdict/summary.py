@@ -69,9 +69,9 @@ def reason_word(case: CaseResult) -> str:
 def row_outcomes(cases: Iterable[CaseResult], repeat: RepeatSpec = ONE_DRAW) -> dict[str, Outcome]:
     """The verdict of each row (per prompt and target) over its draws, by the id of draw 0.
 
-    Where a suite draws once, each case is a row of its own. A row passes once the required number of draws passed, and fails once that number is out of
-    reach. While neither holds, draws without a verdict leave the row errored, or not run where no
-    draw was errored: it is never counted as passed.
+    Where a suite draws once, each case is a row of its own. A row passes once the required number
+    of draws passed, and fails once that number is out of reach. While neither holds, draws without
+    a verdict leave the row errored, or not run where no draw was errored: it never counts as passed.
     """
     if repeat.n <= 1:
         return {case.case.id: case.outcome for case in cases}

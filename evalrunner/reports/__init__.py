@@ -1,0 +1,1 @@
+"""What is said: renderings of a run report."""

@@ -1,0 +1,413 @@
+"""The run document ``evalrunner.run/1``: everything that a run has to say, for programs.
+
+The head comes first and then one case a line, so that a line can be kept, compared and replaced
+without parsing the others. The text is ASCII: no byte of it can steer a terminal.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final, TypeAlias
+
+from evalrunner.reports.document_read import from_json
+from evalrunner.reports.safe_text import raw
+from evalrunner.values.exchange import CallRecord, Message, ModelResponse, Usage
+from evalrunner.values.money import usd_text
+from evalrunner.values.result import (
+    CaseResult,
+    ChargedCall,
+    CheckResult,
+    CostRatio,
+    Estimate,
+    Failure,
+    GateDecision,
+    RunInfo,
+    RunReport,
+    Subject,
+)
+from evalrunner.values.spec import GateSpec, RepeatSpec
+from evalrunner.values.summary import ModelTally, Tally
+from evalrunner.verdict.stats import pass_rate
+from evalrunner.verdict.summary import summary_of
+
+__all__ = ["SCHEMA", "case_line", "document_of", "from_json", "head", "to_json"]
+
+SCHEMA: Final = "evalrunner.run/1"
+
+Object: TypeAlias = dict[str, object]
+
+_CASES: Final = b',"cases":['
+
+
+def to_json(report: RunReport) -> bytes:
+    """The whole document, ending in a newline. It never fails for what a model or a user wrote."""
+    return document_of(head(report), map(case_line, report.cases))
+
+
+def document_of(head_json: bytes, lines: Iterable[bytes]) -> bytes:
+    """A document of its head (:func:`head`) and its case lines (:func:`case_line`)."""
+    body = b",\n".join(lines)
+    return b"".join((head_json[:-1], _CASES, b"\n", body, b"\n" if body else b"", b"]}\n"))
+
+
+def head(report: RunReport) -> bytes:
+    """All of the document but the cases, as one JSON object on one line."""
+    return _encoded(
+        {
+            "schema": SCHEMA,
+            "run": _run(report.run),
+            "summary": _summary(report),
+            "gates": [_gate(gate) for gate in report.gates],
+            "cost_ratio": _cost_ratio(report.cost_ratio),
+            "failures": [_failure(failure) for failure in report.failures],
+            "warnings": list(report.warnings),
+        }
+    )
+
+
+def case_line(case: CaseResult) -> bytes:
+    """One case as JSON on one line; it begins with ``id``, ``row`` and ``source``."""
+    ref, subject = case.case, case.subject
+    line: Object = {
+        "id": ref.id,
+        "row": ref.row,
+        "source": {"file": ref.source.file, "line": ref.source.line},
+        "description": ref.description,
+        "suite": ref.suite,
+        "prompt": ref.prompt,
+        "target": ref.target,
+        "repeat": ref.repeat,
+        "tags": ref.tags,
+        "rendered": _rendered(ref.rendered),
+        "outcome": case.outcome.value,
+        "reason": None if case.reason is None else raw(case.reason),
+        "vars": ref.vars,
+        "output": None if subject is None else subject.response.text.raw,
+        "subject": None if subject is None else _case_subject(subject, case.confirmed_from),
+        "checks": [_check(check) for check in case.checks],
+        "calls": [_call(call) for call in case.records],
+    }
+    if subject is None and case.confirmed_from is not None:
+        line["confirmed_from"] = _subject_with_output(case.confirmed_from)
+    return _encoded(line)
+
+
+def _rendered(rendered: str | tuple[Message, ...]) -> object:
+    if isinstance(rendered, str):
+        return rendered
+    return [{"role": message.role, "content": message.content} for message in rendered]
+
+
+def _case_subject(subject: Subject, confirmed_from: Subject | None) -> Object:
+    found = _subject(subject)
+    found["confirmed_from"] = (
+        None if confirmed_from is None else _subject_with_output(confirmed_from)
+    )
+    return found
+
+
+def _subject_with_output(subject: Subject) -> Object:
+    return {**_subject(subject), "output": subject.response.text.raw}
+
+
+def _subject(subject: Subject) -> Object:
+    response = subject.response
+    found: Object = {
+        "tier": subject.tier.value,
+        "model": subject.model,
+        "latency_seconds": _finite(response.latency_seconds),
+        "usage": _usage(response.usage),
+    }
+    _put_record(found, subject.record)
+    _put_response(found, response)
+    return found
+
+
+def _put_response(found: Object, response: ModelResponse) -> None:
+    """What most answers do not have stands there only where they do."""
+    if response.finish_reason is not None:
+        found["finish_reason"] = response.finish_reason
+    if response.served_model is not None:
+        found["served_model"] = response.served_model
+    if response.refusal is not None:
+        found["refusal"] = response.refusal.raw
+    if response.tool_calls is not None:
+        found["tool_calls"] = response.tool_calls
+    if response.reported_usd is not None:
+        found["reported_usd"] = usd_text(response.reported_usd)
+    if response.calls is not None:
+        found["model_calls"] = response.calls
+
+
+def _put_record(found: Object, record: CallRecord) -> None:
+    found["cached"] = record.cached
+    found["fingerprint"] = record.fingerprint
+    found["attempts"] = record.attempts
+    found["incurred_usd"] = usd_text(record.incurred) if record.incurred else _zero(record.incurred)
+    found["nominal_usd"] = usd_text(record.nominal) if record.nominal else _zero(record.nominal)
+    if record.shared:
+        found["shared"] = True
+    if record.worth != record.nominal:
+        found["worth_usd"] = usd_text(record.worth)
+    if record.miss_cause is not None:
+        found["miss_cause"] = record.miss_cause
+
+
+def _zero(amount: int | None) -> str | None:
+    return None if amount is None else "0"
+
+
+def _usage(usage: Usage) -> Object:
+    return {
+        "input_tokens": usage.input_tokens,
+        "output_tokens": usage.output_tokens,
+        "cached_input_tokens": usage.cached_input_tokens,
+        "cache_write_tokens": usage.cache_write_tokens,
+        "reasoning_tokens": usage.reasoning_tokens,
+    }
+
+
+def _check(check: CheckResult) -> Object:
+    found: Object = {
+        "type": check.type,
+        "value": check.value,
+        "metric": check.metric,
+        "weight": _finite(check.weight),
+        "class": check.check_class.value,
+        "outcome": check.outcome.value,
+        "score": _finite(check.score),
+        "threshold": _finite(check.threshold),
+        "reason": raw(check.reason),
+        "tier": check.tier.value,
+        "model": check.model,
+        "escalated_from": None if check.escalated_from is None else check.escalated_from.value,
+        "confidence": _finite(check.confidence),
+    }
+    if check.record is None:
+        found.update(_NO_CALL)
+    else:
+        _put_record(found, check.record)
+    return found
+
+
+_NO_CALL: Final[Mapping[str, object]] = {
+    "cached": False,
+    "fingerprint": None,
+    "incurred_usd": "0",
+    "nominal_usd": "0",
+}
+
+
+def _call(call: ChargedCall) -> Object:
+    found: Object = {
+        "tier": call.tier.value,
+        "endpoint": call.endpoint,
+        "input_tokens": call.input_tokens,
+        "output_tokens": call.output_tokens,
+    }
+    _put_record(found, call.record)
+    if call.tiering != 0:
+        found["avoided_tiering_usd"] = usd_text(call.tiering)
+    return found
+
+
+def _run(run: RunInfo) -> Object:
+    return {
+        "id": run.id,
+        "started_at": run.started_at,
+        "finished_at": run.finished_at,
+        "evalrunner": run.evalrunner,
+        "git": run.git,
+        "argv": list(run.argv),
+        "frozen": run.frozen,
+        "shard": run.shard,
+        "seed": run.seed,
+        "exit_code": int(run.exit_code),
+        "answered_from": run.answered_from,
+    }
+
+
+def _summary(report: RunReport) -> Object:
+    summary = summary_of(report)
+    total = summary.total
+    suites = dict.fromkeys([*summary.by_suite, *report.gate_specs, *report.repeats])
+    return {
+        **_tally(total),
+        "cache": {
+            **_cache(total),
+            "mode": report.cache.mode,
+            "signing": report.cache.signing,
+            "damaged": report.cache.damaged,
+        },
+        "cost": {
+            **_cost(total),
+            "possibly_paid_usd": usd_text(report.possibly_paid),
+            "estimate": {
+                "expected_usd": usd_text(report.estimate.expected),
+                "maximum_usd": usd_text(report.estimate.maximum),
+            },
+        },
+        "by_suite": {
+            name: _suite(
+                summary.by_suite.get(name, Tally()),
+                report.gate_specs.get(name),
+                report.repeats.get(name),
+            )
+            for name in suites
+        },
+    }
+
+
+def _suite(part: Tally, gate: GateSpec | None, repeat: RepeatSpec | None) -> Object:
+    found = _tally(part)
+    if gate is not None:
+        found["gate"] = {
+            "min_pass_rate": str(gate.min_pass_rate),
+            "confidence": _finite(gate.confidence),
+            "max_regressions": gate.max_regressions,
+            "on_inconclusive": gate.on_inconclusive,
+        }
+    if repeat is not None:
+        found["repeat"] = {"n": repeat.n, "pass": repeat.required}
+    return found
+
+
+def _tally(part: Tally) -> Object:
+    return {
+        "cases": part.cases,
+        "passed": part.passed,
+        "failed": part.failed,
+        "errored": part.errored,
+        "skipped": part.skipped,
+        "not_run": part.not_run,
+        "not_run_reasons": part.not_run_reasons,
+        "pass_rate": _rate(pass_rate(part.passed, part.passed + part.failed)),
+        "cache": _cache(part),
+        "calls": {
+            "total": part.misses,
+            "proxy": part.calls_by_tier.get("proxy", 0),
+            "frontier": part.calls_by_tier.get("frontier", 0),
+            "by_tier": part.calls_by_tier,
+            "by_model": {name: _model(model) for name, model in sorted(part.by_model.items())},
+        },
+        "cost": _cost(part),
+    }
+
+
+def _cache(part: Tally) -> Object:
+    return {
+        "hits": part.hits,
+        "misses": part.misses,
+        "shared": part.shared,
+        "hit_rate": part.hit_rate,
+        "misses_by_cause": part.misses_by_cause,
+    }
+
+
+def _cost(part: Tally) -> Object:
+    return {
+        "incurred_usd": usd_text(part.incurred.amount),
+        "nominal_usd": usd_text(part.nominal.amount),
+        "avoided_usd": {
+            "cache": usd_text(part.avoided_by_cache),
+            "tiering": usd_text(part.tiering.amount),
+            "sampling": "0",
+        },
+        "unpriced": list(part.unpriced),
+    }
+
+
+def _rate(estimate: Estimate) -> Object:
+    return {
+        "value": estimate.value,
+        "low": estimate.low,
+        "high": estimate.high,
+        "n": estimate.n,
+        "confidence": estimate.confidence,
+    }
+
+
+def _model(model: ModelTally) -> Object:
+    return {
+        "hits": model.hits,
+        "calls": model.calls,
+        "input_tokens": model.input_tokens,
+        "output_tokens": model.output_tokens,
+        "incurred_usd": usd_text(model.incurred.amount),
+        "nominal_usd": usd_text(model.nominal.amount),
+    }
+
+
+def _gate(gate: GateDecision) -> Object:
+    return {
+        "name": gate.name,
+        "suite": gate.suite,
+        "decision": gate.decision.value,
+        "observed": gate.observed,
+        "limit": gate.limit,
+        "detail": gate.detail,
+        "on_inconclusive": gate.on_inconclusive,
+    }
+
+
+def _failure(failure: Failure) -> Object:
+    return {"code": int(failure.code), "rule": failure.rule, "message": failure.message}
+
+
+def _cost_ratio(ratio: CostRatio) -> Object:
+    return {
+        "status": ratio.status,
+        "basis": ratio.basis,
+        "ratio_total": ratio.ratio_total,
+        "ratio_production": ratio.ratio_production,
+        "projected_total": ratio.projected_total,
+        "bound": ratio.bound,
+        "testing_usd": usd_text(ratio.testing),
+        "inference_usd": usd_text(ratio.inference),
+        "window_days": ratio.window_days,
+        "sources": list(ratio.sources),
+        "detail": ratio.detail,
+    }
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is None or math.isfinite(value) else None
+
+
+def _encoded(value: Object) -> bytes:
+    try:
+        return _ENCODER.encode(value).encode("ascii")
+    except (ValueError, RecursionError):
+        return _ENCODER.encode(_tame(value, 0)).encode("ascii")
+
+
+def _plain(value: object) -> object:
+    """A mapping or sequence of another kind, as the encoder knows it; anything else as text."""
+    if isinstance(value, Mapping):
+        return dict(value)
+    return list(value) if isinstance(value, Sequence) else str(value)
+
+
+_ENCODER: Final = json.JSONEncoder(
+    ensure_ascii=True,
+    check_circular=False,  # a circle ends as bottomless nesting does
+    allow_nan=False,
+    separators=(",", ":"),
+    default=_plain,
+)
+_MAX_DEPTH: Final = 100
+
+
+def _tame(value: object, depth: int) -> object:
+    """The value without what JSON cannot say: numbers that are none, and bottomless nesting."""
+    if depth > _MAX_DEPTH:
+        return "nested too deeply"
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, Mapping):
+        return {str(key): _tame(item, depth + 1) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_tame(item, depth + 1) for item in value]
+    return value
