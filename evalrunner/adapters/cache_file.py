@@ -32,6 +32,8 @@ except ImportError:  # Windows: creation and quarantine are not guarded against 
 
 FILE_NAME: Final = "cache.db"
 
+_TROUBLE: Final = (sqlite3.Error, UnicodeDecodeError, OSError, MemoryError, EvalRunnerError)
+
 _SCHEMA_DIGEST: Final = "31c9796f77330dc6e35e49a2640310d55cec185cdb63b1e8efcf015e11b25531"
 """Of the statements by which diskcache 5.6.3 makes its tables. Other triggers, views or computed
 columns would run whenever we read or write, so a file that has them is none of ours."""
@@ -72,13 +74,15 @@ class CacheFile:
         """
         self._leave_parent()
         with self._lock:
+            connection = None
             try:
-                yield self._usable(create=create)
-            except sqlite3.Error as error:
+                connection = self._usable(create=create)
+            except _TROUBLE as error:
                 self._fail(error)
-            except (OSError, MemoryError, EvalRunnerError) as error:
-                self.note(str(error) or type(error).__name__)
-                self._drop()
+            try:
+                yield connection
+            except _TROUBLE as error:
+                self._fail(error)
 
     def close(self) -> None:
         """Closes the file. Never raises; a later session opens it again."""
@@ -119,7 +123,7 @@ class CacheFile:
         try:
             connection = self._connection = self._connect()
             sound = _schema_digest(connection) == _SCHEMA_DIGEST
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:
             self._fail(error)
             return None
         if not sound:
@@ -142,11 +146,11 @@ class CacheFile:
             connection = connect(self.path, "immutable")
         return connection
 
-    def _fail(self, error: sqlite3.Error) -> None:
+    def _fail(self, error: Exception) -> None:
         if is_damage(error):
             self._set_aside("is damaged")
             return
-        self.note(f"the cache file is not usable: {error}")
+        self.note(f"the cache is not usable: {str(error) or type(error).__name__}")
         connection = self._connection
         if connection is not None and connection.in_transaction:
             with suppress(sqlite3.Error):

@@ -281,7 +281,7 @@ class SqliteLedger:
                 connection.execute("BEGIN IMMEDIATE" if write else "BEGIN")
                 yield connection
                 connection.execute("COMMIT")
-            except (sqlite3.Error, OverflowError, OSError) as error:
+            except (sqlite3.Error, OverflowError, OSError, UnicodeDecodeError) as error:
                 _roll_back(connection)
                 raise self._failure(error) from error
             except BaseException:
@@ -336,9 +336,9 @@ class SqliteLedger:
 
     def _failure(self, error: Exception) -> LedgerError:
         name = repr(str(self.path))
-        if isinstance(error, sqlite3.Error) and is_busy(error):
+        if is_busy(error):
             return LedgerError(f"another process holds the ledger {name}", hint="try again")
-        if isinstance(error, sqlite3.Error) and is_damage(error):
+        if is_damage(error):
             return LedgerError(f"the ledger {name} is damaged: {error}", hint="restore or move it")
         return LedgerError(f"the ledger {name} cannot be written: {error}")
 

@@ -81,8 +81,13 @@ def is_strange_file(path: Path) -> bool:
     return not (stat.S_ISREG(found.st_mode) and found.st_nlink == 1 and ours)
 
 
-def write_atomically(path: Path, text: str) -> None:
+def write_atomically(path: Path, text: str, *, sync: bool = True) -> None:
     """Replaces a file as a whole: a reader, or a kill, sees the old text or the new one.
+
+    Args:
+        path: The file.
+        text: All of its new content.
+        sync: Whether a power failure, too, leaves one of the two.
 
     Raises:
         OSError: The file could not be written; the old one is untouched.
@@ -93,7 +98,8 @@ def write_atomically(path: Path, text: str) -> None:
         with open(descriptor, "w", encoding="utf-8", newline="") as stream:
             stream.write(text)
             stream.flush()
-            os.fsync(stream.fileno())
+            if sync:
+                os.fsync(stream.fileno())
         os.replace(draft, path)
     except BaseException:
         with suppress(OSError):
@@ -105,7 +111,7 @@ def _write_once(path: Path, text: str) -> None:
     if os.path.lexists(path):
         return
     with suppress(OSError):
-        write_atomically(path, text)
+        write_atomically(path, text, sync=False)
 
 
 def _refusal(path: Path, why: str, hint: str) -> StoreError:

@@ -107,17 +107,20 @@ def sidecar(path: Path, suffix: str) -> Path:
     return path.with_name(path.name + suffix)
 
 
-def is_damage(error: sqlite3.Error) -> bool:
-    """Whether the error says that the file itself is broken or is no database."""
-    return _primary_code(error) in _CORRUPT
+def is_damage(error: Exception) -> bool:
+    """Whether the error says that the file itself is broken or is no database.
+
+    Where damage hit a name, SQLite's own message about it may not even be text.
+    """
+    return _primary_code(error) in _CORRUPT or isinstance(error, UnicodeDecodeError)
 
 
-def is_busy(error: sqlite3.Error) -> bool:
+def is_busy(error: Exception) -> bool:
     """Whether the error says that another process holds the file."""
     return _primary_code(error) in _BUSY
 
 
-def _primary_code(error: sqlite3.Error) -> int:
+def _primary_code(error: Exception) -> int:
     return getattr(error, "sqlite_errorcode", 0) & 0xFF
 
 

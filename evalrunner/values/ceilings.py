@@ -21,7 +21,7 @@ class Ceilings:
     """
 
     run: Picodollars | None = None
-    suites: Mapping[str, Picodollars] = field(default_factory=dict)
+    suites: Mapping[str, Picodollars] = field(default_factory=dict[str, Picodollars])
     month: Picodollars | None = None
 
     def limits(self, suite: str) -> tuple[Picodollars | None, ...]:
