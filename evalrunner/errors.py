@@ -5,7 +5,8 @@
     EvalRunnerError(message, hint)
     ├── UsageError               the command line asks for something impossible (exit 2)
     ├── ConfigError              what the user wrote cannot be used (exit 2)
-    │   └── LoadError            all problems of all files, each with file:line
+    │   ├── LoadError            all problems of all files, each with file:line
+    │   └── TemplateError        a template cannot be read or rendered; with file:line
     ├── ModelCallError           one call failed; becomes a value on its case
     │   ├── RateLimited          429: asked to wait
     │   ├── QuotaExhausted       402, insufficient_quota: waiting does not help
@@ -85,6 +86,19 @@ class LoadError(ConfigError):
     def __init__(self, problems: list[Problem]) -> None:
         super().__init__("\n".join(str(problem) for problem in problems))
         self.problems = problems
+
+
+class TemplateError(ConfigError):
+    """A template cannot be read, or not be rendered with the variables given.
+
+    Args:
+        problem: What, and where in which file.
+    """
+
+    def __init__(self, problem: Problem) -> None:
+        where = f"{problem.file}:{problem.line}: " if problem.file else ""
+        super().__init__(f"{where}{problem.message}", hint=problem.hint)
+        self.problem = problem
 
 
 class ModelCallError(EvalRunnerError):

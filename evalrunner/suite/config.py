@@ -32,12 +32,11 @@ from evalrunner.suite.fields import (
     Usd,
     UsdPerMtok,
     VariableName,
-    plain,
 )
 from evalrunner.suite.files import read_file
 from evalrunner.suite.root import CONFIG_NAME, find_root, toml_section
 from evalrunner.suite.suggest import did_you_mean
-from evalrunner.suite.tree import Document, Mark, WrittenFloat
+from evalrunner.suite.tree import Document, Mark, WrittenFloat, plain
 from evalrunner.suite.validate import sorted_problems, validated
 from evalrunner.values.exchange import Json, Tier
 from evalrunner.values.money import Picodollars, Price, usd_text
@@ -275,7 +274,9 @@ def load_project(start: Path, *, config: Path | None = None) -> Project:
         config = Path(os.path.realpath(config))
         return _configured(config.parent, config)
     found = find_root(start)
-    return Project(root=found.path) if found.config is None else _configured(found.path, found.config)
+    return (
+        Project(root=found.path) if found.config is None else _configured(found.path, found.config)
+    )
 
 
 def _configured(root: Path, path: Path) -> Project:
@@ -470,4 +471,3 @@ def _as_json(value: object) -> Json:
 
 def _maybe(amount: int | None) -> Picodollars | None:
     return None if amount is None else Picodollars(amount)
-

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Annotated, Final
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, WithJsonSchema
 
+from evalrunner.suite.labels import checked_label, tag_texts
 from evalrunner.suite.tree import WrittenFloat
 from evalrunner.values.exchange import Json
 from evalrunner.values.money import Picodollars, from_usd
 
 _DURATION: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(s|m|h|d|w)")
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
-_LABEL_FORBIDS: Final = re.compile(r"[/@#\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _MODULE: Final = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
-MAX_LABEL: Final = 200
 
 
 class Section(BaseModel):
@@ -93,32 +91,6 @@ def _real(value: object) -> float:
     return float(value)
 
 
-def _label(value: str) -> str:
-    if not value.strip() or value != value.strip():
-        raise ValueError("this must be text without blanks around it")
-    if len(value) > MAX_LABEL:
-        raise ValueError(f"this is longer than {MAX_LABEL} characters")
-    found = _LABEL_FORBIDS.search(value)
-    if found:
-        raise ValueError(f"{found[0]!r} may not stand here: it is part of case ids")
-    return value
-
-
-def label_from(text: str) -> str:
-    """A label made of any text: what may not stand in one becomes ``-``.
-
-    Example:
-        >>> label_from("openai/gpt-5.1")
-        'openai-gpt-5.1'
-    """
-    return _LABEL_FORBIDS.sub("-", text).strip()[:MAX_LABEL] or "-"
-
-
-def is_label(text: str) -> bool:
-    """Whether a text may be part of a case id."""
-    return bool(text.strip()) and text == text.strip() and not _LABEL_FORBIDS.search(text)
-
-
 def _variable(value: str) -> str:
     if not _VARIABLE.fullmatch(value):
         raise ValueError("this must be the name of an environment variable, not its value")
@@ -129,32 +101,6 @@ def _module(value: str) -> str:
     if not _MODULE.fullmatch(value):
         raise ValueError("this must be a module's name, such as app.checks")
     return value
-
-
-def _tags(value: object) -> object:
-    """Tags as a mapping of text: numbers as written, a list of words as words that are true."""
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return {word: "true" for word in value if isinstance(word, str)} if value else {}
-    if isinstance(value, Mapping):
-        return {key: _tag(item) for key, item in value.items()}
-    return value
-
-
-def _tag(value: object) -> object:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, WrittenFloat):
-        return value.text
-    return str(value) if isinstance(value, (int, float)) else value
-
-
-def plain(value: Json) -> Json:
-    """The value in plain dicts, lists and floats, as every other layer expects it."""
-    if isinstance(value, dict):
-        return {key: plain(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [plain(item) for item in value]
-    return float(value) if isinstance(value, float) else value
 
 
 _NUMBER: Final = {"type": "number"}
@@ -190,7 +136,7 @@ Seconds = Annotated[
 Real = Annotated[float, BeforeValidator(_real), WithJsonSchema(_NUMBER)]
 """Any finite number."""
 
-Label = Annotated[str, AfterValidator(_label)]
+Label = Annotated[str, AfterValidator(checked_label)]
 """Text that may be part of a case id."""
 
 VariableName = Annotated[str, AfterValidator(_variable)]
@@ -199,7 +145,7 @@ VariableName = Annotated[str, AfterValidator(_variable)]
 ModuleName = Annotated[str, AfterValidator(_module)]
 """The dotted name of a Python module."""
 
-Tags = Annotated[dict[str, str], BeforeValidator(_tags)]
+Tags = Annotated[dict[str, str], BeforeValidator(tag_texts)]
 """Words by which cases are chosen."""
 
 AnyJson = Annotated[object, WithJsonSchema({})]

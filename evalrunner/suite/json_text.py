@@ -148,9 +148,5 @@ def _children(value: Json) -> list[Json]:
 def json_problem(error: ValueError, file: str, line: int) -> Problem:
     """What was wrong with one line of JSON, as a problem of its file."""
     if isinstance(error, json.JSONDecodeError):
-        return Problem(
-            f"this is not JSON: {error.msg}", file=file, line=line, column=error.colno
-        )
+        return Problem(f"this is not JSON: {error.msg}", file=file, line=line, column=error.colno)
     return Problem(str(error), file=file, line=line)
-
-

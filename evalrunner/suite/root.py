@@ -74,7 +74,9 @@ def _config_in(folder: Path) -> Path | None:
     if not yaml_file.exists():
         return toml_file if has_toml else None
     if has_toml:
-        message = f"both {CONFIG_NAME} and [tool.evalrunner] in {_PYPROJECT} configure {folder.name!r}"
+        message = (
+            f"both {CONFIG_NAME} and [tool.evalrunner] in {_PYPROJECT} configure {folder.name!r}"
+        )
         raise ConfigError(message, hint=f"keep one of them; {CONFIG_NAME} is the usual one")
     return yaml_file
 

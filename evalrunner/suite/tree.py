@@ -182,3 +182,12 @@ class TreeBuilder:
         top.value[key] = value
         top.key = None
         return mark
+
+
+def plain(value: Json) -> Json:
+    """The value in plain dicts, lists and floats, as every other layer expects it."""
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [plain(item) for item in value]
+    return float(value) if isinstance(value, float) else value
