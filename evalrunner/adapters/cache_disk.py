@@ -145,12 +145,13 @@ class DiskStore:
         """Stores all in one transaction, durable against a kill when it returns; see the port."""
         if not self._keeps:
             return
+        if not self._file.writable:
+            self._file.note("answers are not kept: the cache's directory cannot be written")
+            return
         stored_at = self._now()
         rows = [row for key, body in bodies.items() if (row := self._row(key, body, stored_at))]
         with self._file.session(create=True) as connection:
-            if connection is None:
-                self._file.note("answers are not kept: the cache cannot be written")
-            elif rows:
+            if connection is not None and rows:
                 rows.sort()  # neighbours in the index share pages
                 connection.execute("BEGIN IMMEDIATE")
                 connection.executemany(_INSERT, rows)

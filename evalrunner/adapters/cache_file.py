@@ -49,6 +49,7 @@ class CacheFile:
     Safe between threads (one works at a time) and processes, also forked ones.
 
     Attributes:
+        writable: Whether its directory can be written.
         trouble: The first thing that went wrong, in one line; ``None`` while all is well.
     """
 
@@ -58,7 +59,7 @@ class CacheFile:
         self.path = home / FILE_NAME
         self.trouble: str | None = None
         self._home = home
-        self._writable = writable
+        self.writable = writable
         self._create = create
         self._connection: sqlite3.Connection | None = None
         self._inode: int | None = None
@@ -132,7 +133,7 @@ class CacheFile:
         return connection
 
     def _connect(self) -> sqlite3.Connection:
-        if self._writable:
+        if self.writable:
             connection = connect(self.path, "rw")
             use_journal(connection, power_safe=False)
             return connection
@@ -167,7 +168,7 @@ class CacheFile:
     def _set_aside(self, why: str) -> None:
         """Moves the file and what lies beside it out of the way, if it is still the one we mean."""
         self._drop()
-        if not self._writable:
+        if not self.writable:
             self.note(f"{FILE_NAME} {why} and cannot be set aside here")
             return
         try:

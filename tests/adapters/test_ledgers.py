@@ -1,0 +1,392 @@
+"""The promises of every ledger, over each of them; then those of the file."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import stat
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeAlias
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from evalrunner.adapters.ledger_sqlite import SqliteLedger
+from evalrunner.engine.ports import Attempt, RunRow, Settlement
+from evalrunner.errors import LedgerError
+from evalrunner.testing import MemoryLedger
+from evalrunner.values.ceilings import Ceilings
+from evalrunner.values.exchange import Tier, Usage
+from evalrunner.values.fingerprint import Fingerprint
+from evalrunner.values.money import Picodollars
+
+Book: TypeAlias = MemoryLedger | SqliteLedger
+Opener: TypeAlias = Callable[[Ceilings], Book]
+MONTH = 30.4 * 86400
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def ledger_with(request: pytest.FixtureRequest, tmp_path: Path) -> Opener:
+    def opened(ceilings: Ceilings) -> Book:
+        if request.param == "memory":
+            return MemoryLedger(run_id="r", ceilings=ceilings)
+        return SqliteLedger(tmp_path / "ledger.sqlite3", run_id="r", ceilings=ceilings)
+
+    return opened
+
+
+def attempt(
+    number: int, worst: int | None = 10, *, suite: str = "s", at: float = 1e9, run: str = "r"
+) -> Attempt:
+    return Attempt(
+        id=f"{run}.{number}.1",
+        at=at,
+        suite=suite,
+        case_id=f"{suite}/{number}",
+        check=None,
+        role="subject",
+        tier=Tier.PROXY,
+        provider="openai",
+        model="m",
+        endpoint="small",
+        fingerprint=Fingerprint("ab" * 32),
+        worst_case=None if worst is None else Picodollars(worst),
+        price_source="override",
+    )
+
+
+def settled(number: int, cost: int | None = 4, status: str = "ok", run: str = "r") -> Settlement:
+    amount = None if cost is None else Picodollars(cost)
+    usage = Usage(input_tokens=3, output_tokens=2, cached_input_tokens=1)
+    return Settlement(id=f"{run}.{number}.1", at=1e9, status=status, usage=usage, cost=amount)
+
+
+def limited(limit: int) -> Ceilings:
+    return Ceilings(run=Picodollars(limit))
+
+
+# ---------------------------------------------------------------- every ledger
+
+
+def test_without_a_ceiling_every_attempt_is_admitted(ledger_with: Opener) -> None:
+    ledger = ledger_with(Ceilings())
+    assert list(ledger.reserve([attempt(1), attempt(2, 10**15), attempt(3, None)])) == [True] * 3
+    assert list(ledger.reserve([])) == []
+
+
+def test_a_batch_is_admitted_in_turn_until_it_fits_no_more(ledger_with: Opener) -> None:
+    ledger = ledger_with(limited(25))
+    assert list(ledger.reserve([attempt(1), attempt(2), attempt(3), attempt(4, 5)])) == [
+        True,
+        True,
+        False,
+        True,
+    ]
+    assert ledger.open_reservations("r") == 25
+    assert list(ledger.reserve([attempt(5, 0), attempt(6, 1)])) == [True, False]
+
+
+def test_an_unpriced_attempt_is_refused_where_anything_is_limited(ledger_with: Opener) -> None:
+    assert list(ledger_with(limited(10**18)).reserve([attempt(1, None)])) == [False]
+
+
+def test_settling_gives_back_what_was_not_spent(ledger_with: Opener) -> None:
+    ledger = ledger_with(limited(10))
+    assert list(ledger.reserve([attempt(1), attempt(2, 6)])) == [True, False]
+    ledger.settle([settled(1, cost=4)])
+    assert (ledger.spent("r"), ledger.open_reservations("r")) == (4, 0)
+    assert list(ledger.reserve([attempt(2, 7), attempt(3, 6)])) == [False, True]
+
+
+def test_settling_twice_changes_nothing(ledger_with: Opener) -> None:
+    ledger = ledger_with(Ceilings())
+    ledger.reserve([attempt(1)])
+    ledger.settle([settled(1, cost=4), settled(1, cost=9)])
+    ledger.settle([settled(1, cost=0, status="error")])
+    assert (ledger.spent("r"), ledger.open_reservations("r")) == (4, 0)
+
+
+@pytest.mark.parametrize(
+    ("status", "cost", "spent", "open_", "room"),
+    [
+        ("ok", 4, 4, 0, 6),
+        ("ok", 12, 12, 0, -2),  # the provider counted more than the worst case
+        ("ok", None, None, 10, 0),
+        ("error", None, 0, 0, 10),
+        ("possibly_paid", None, 0, 10, 0),
+    ],
+)
+def test_each_end_counts_for_what_it_may_have_cost(
+    ledger_with: Opener, status: str, cost: int | None, spent: int | None, open_: int, room: int
+) -> None:
+    ledger = ledger_with(limited(10))
+    ledger.reserve([attempt(1)])
+    ledger.settle([settled(1, cost=cost, status=status)])
+    assert (ledger.spent("r"), ledger.open_reservations("r")) == (spent, open_)
+    assert list(ledger.reserve([attempt(2, room + 1)])) == [False]
+    assert list(ledger.reserve([attempt(3, max(room, 0))])) == [room >= 0]
+
+
+def test_an_open_call_of_unknown_price_makes_the_sum_unknown(ledger_with: Opener) -> None:
+    ledger = ledger_with(Ceilings())
+    ledger.reserve([attempt(1, None), attempt(2)])
+    assert ledger.open_reservations("r") is None
+    ledger.settle([settled(1, cost=None)])
+    assert ledger.open_reservations("r") == 10
+    assert ledger.spent("r") is None
+
+
+def test_suites_have_ceilings_of_their_own(ledger_with: Opener) -> None:
+    ledger = ledger_with(Ceilings(suites={"small": Picodollars(10)}, run=Picodollars(100)))
+    batch = [attempt(1, suite="small"), attempt(2, suite="small"), attempt(3, 90, suite="big")]
+    assert list(ledger.reserve(batch)) == [True, False, True]
+
+
+def test_months_have_ceilings_of_their_own(ledger_with: Opener) -> None:
+    ledger = ledger_with(Ceilings(month=Picodollars(10)))
+    batch = [attempt(1), attempt(2), attempt(3, at=1e9 + MONTH)]
+    assert list(ledger.reserve(batch)) == [True, False, True]
+
+
+def test_what_was_never_reserved_cannot_be_settled(ledger_with: Opener) -> None:
+    ledger = ledger_with(Ceilings())
+    ledger.reserve([attempt(1)])
+    with pytest.raises(LedgerError, match="never reserved"):
+        ledger.settle([settled(1), settled(2)])
+    assert ledger.spent("r") == 0
+
+
+def test_an_id_is_used_once(ledger_with: Opener) -> None:
+    ledger = ledger_with(Ceilings())
+    ledger.reserve([attempt(1)])
+    with pytest.raises(LedgerError):
+        ledger.reserve([attempt(1)])
+    assert ledger.open_reservations("r") == 10
+
+
+def test_a_run_that_is_not_known_spent_nothing(ledger_with: Opener) -> None:
+    ledger = ledger_with(Ceilings())
+    assert (ledger.spent("x"), ledger.open_reservations("x")) == (0, 0)
+
+
+@given(
+    steps=st.lists(
+        st.tuples(
+            st.lists(st.none() | st.integers(0, 40), max_size=6),
+            st.sampled_from(["ok", "error", "possibly_paid"]),
+            st.none() | st.integers(0, 50),
+        ),
+        max_size=8,
+    ),
+    limit=st.none() | st.integers(0, 120),
+)
+def test_both_ledgers_agree_on_every_schedule(
+    steps: list[tuple[list[int | None], str, int | None]],
+    limit: int | None,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    ceilings = Ceilings(run=None if limit is None else Picodollars(limit))
+    path = tmp_path_factory.mktemp("ledger") / "ledger.sqlite3"
+    memory: Book = MemoryLedger(run_id="r", ceilings=ceilings)
+    disk: Book = SqliteLedger(path, run_id="r", ceilings=ceilings)
+    number = 0
+    for worsts, status, cost in steps:
+        batch = [attempt(number + offset, worst) for offset, worst in enumerate(worsts)]
+        number += len(batch)
+        admitted = list(memory.reserve(batch))
+        assert admitted == list(disk.reserve(batch))
+        ended = [a for a, fits in zip(batch, admitted, strict=True) if fits][::2]
+        paid = cost if status == "ok" else None
+        ends = [settled(int(a.id.split(".")[1]), cost=paid, status=status) for a in ended]
+        memory.settle(ends)
+        disk.settle(ends)
+        assert memory.spent("r") == disk.spent("r")
+        assert memory.open_reservations("r") == disk.open_reservations("r")
+    disk.close()
+
+
+# ---------------------------------------------------------------- the file
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "state" / "ledger.sqlite3"
+
+
+def opened(path: Path, run: str = "r", limit: int | None = None) -> SqliteLedger:
+    ceilings = Ceilings() if limit is None else limited(limit)
+    return SqliteLedger(path, run_id=run, ceilings=ceilings, busy_seconds=0.1)
+
+
+def test_attempts_come_back_as_they_were_recorded(path: Path) -> None:
+    ledger = opened(path)
+    attempts = [attempt(1), attempt(2, None, suite="t", at=1e9 + 0.25)]
+    end = settled(1)
+    ledger.reserve(attempts)
+    ledger.settle([end])
+    opened(path, run="other").reserve([attempt(1, run="other")])
+    assert list(opened(path).attempts("r")) == [(attempts[0], end), (attempts[1], None)]
+    ledger.close()
+    ledger.close()
+
+
+def test_listing_goes_on_past_a_page(path: Path) -> None:
+    ledger = opened(path)
+    ledger.reserve([attempt(number) for number in range(1500)])
+    assert [account.attempt.id for account in ledger.attempts("r")] == [
+        f"r.{number}.1" for number in range(1500)
+    ]
+
+
+def test_processes_of_one_run_share_its_ceiling_and_another_run_has_its_own(path: Path) -> None:
+    assert list(opened(path, limit=15).reserve([attempt(1)])) == [True]
+    assert list(opened(path, limit=15).reserve([attempt(2)])) == [False]
+    other = SqliteLedger(path, run_id="other", ceilings=limited(15))
+    assert list(other.reserve([attempt(1, run="other")])) == [True]
+
+
+def test_a_month_is_shared_by_all_runs(path: Path) -> None:
+    month = Ceilings(month=Picodollars(15))
+    assert SqliteLedger(path, run_id="a", ceilings=month).reserve([attempt(1, run="a")]) == [True]
+    assert SqliteLedger(path, run_id="b", ceilings=month).reserve([attempt(1, run="b")]) == [False]
+
+
+def test_rows_are_added_and_never_changed(path: Path) -> None:
+    ledger = opened(path)
+    ledger.reserve([attempt(1), attempt(2)])
+    ledger.settle([settled(1)])
+    with sqlite3.connect(path) as connection:
+        before = connection.execute("SELECT * FROM attempts").fetchall()
+        ledger.settle([settled(1, cost=9), settled(2, status="possibly_paid", cost=None)])
+        assert connection.execute("SELECT * FROM attempts").fetchall() == before
+        ends = connection.execute("SELECT status, cost FROM settlements").fetchall()
+    connection.close()
+    assert ends == [("ok", 4), ("possibly_paid", None)]
+
+
+def test_a_run_is_recorded_once_for_each_suite(path: Path) -> None:
+    row = RunRow(
+        run_id="r",
+        at=1e9,
+        suite="s",
+        cases=3,
+        passed=2,
+        calls=3,
+        incurred=Picodollars(5),
+        nominal=None,
+        tags={"sha": "abc"},
+    )
+    ledger = opened(path)
+    ledger.record_run([row])
+    ledger.record_run([row])
+    with sqlite3.connect(path) as connection:
+        rows = connection.execute(
+            "SELECT run_id, suite, incurred, nominal, tags FROM runs"
+        ).fetchall()
+    connection.close()
+    assert rows == [("r", "s", 5, None, '{"sha": "abc"}')]
+
+
+def test_the_file_is_private(path: Path) -> None:
+    opened(path)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize(
+    ("settlement", "message"),
+    [
+        (settled(1, cost=-1), "cannot have cost"),
+        (settled(1, status="paid"), "no end"),
+        (settled(1, cost=2**63), "cannot be written"),
+    ],
+)
+def test_an_impossible_settlement_is_an_error_and_records_nothing(
+    path: Path, settlement: Settlement, message: str
+) -> None:
+    ledger = opened(path)
+    ledger.reserve([attempt(1)])
+    with pytest.raises(LedgerError, match=message):
+        ledger.settle([settlement])
+    assert ledger.open_reservations("r") == 10
+
+
+@pytest.mark.parametrize("worst", [-1, 2**63])
+def test_an_impossible_worst_case_reserves_nothing(path: Path, worst: int) -> None:
+    ledger = opened(path)
+    with pytest.raises(LedgerError):
+        ledger.reserve([attempt(1), attempt(2, worst)])
+    assert ledger.open_reservations("r") == 0
+
+
+def test_sums_that_outgrow_the_file_are_an_error(path: Path) -> None:
+    ledger = opened(path)
+    ledger.reserve([attempt(1, 2**63 - 1)])
+    with pytest.raises(LedgerError):
+        ledger.reserve([attempt(2, 1)])
+
+
+def test_a_ledger_that_is_held_by_another_process_is_an_error(path: Path) -> None:
+    ledger = opened(path)
+    holder = sqlite3.connect(path, isolation_level=None)
+    holder.execute("BEGIN EXCLUSIVE")
+    with pytest.raises(LedgerError, match="another process"):
+        ledger.reserve([attempt(1)])
+    holder.execute("ROLLBACK")
+    holder.close()
+    assert ledger.reserve([attempt(1)]) == [True]
+
+
+def as_garbage(path: Path) -> None:
+    path.write_bytes(os.urandom(9000))
+
+
+def as_another_program(path: Path) -> None:
+    path.unlink()
+    with sqlite3.connect(path) as connection:
+        connection.execute("CREATE TABLE attempts (id)")
+
+
+def as_a_newer_version(path: Path) -> None:
+    with sqlite3.connect(path) as connection:
+        connection.execute("PRAGMA user_version = 99")
+
+
+def as_a_link(path: Path) -> None:
+    path.symlink_to(path.rename(path.with_name("elsewhere")))
+
+
+@pytest.mark.parametrize("change", [as_garbage, as_another_program, as_a_newer_version, as_a_link])
+def test_a_file_that_is_no_ledger_of_ours_is_an_error_and_stays_as_it_is(
+    path: Path, change: Callable[[Path], None]
+) -> None:
+    opened(path).close()
+    change(path)
+    before = path.read_bytes()
+    with pytest.raises(LedgerError) as refused:
+        opened(path)
+    assert refused.value.hint
+    assert path.read_bytes() == before
+
+
+def test_a_place_that_cannot_be_written_is_an_error(path: Path) -> None:
+    path.parent.parent.mkdir(exist_ok=True)
+    path.parent.write_text("a file where the folder should be")
+    with pytest.raises(LedgerError, match="cannot be written"):
+        opened(path)
+
+
+def test_a_forked_child_shares_the_ceiling(path: Path) -> None:
+    ledger = opened(path, limit=25)
+    ledger.reserve([attempt(1)])
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            code = 0 if ledger.reserve([attempt(2), attempt(3)]) == [True, False] else 2
+        finally:
+            os._exit(code)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert ledger.open_reservations("r") == 20
+    assert ledger.reserve([attempt(4, 5), attempt(5, 1)]) == [True, False]
