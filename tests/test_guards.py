@@ -26,7 +26,9 @@ async def _connect(host: str, port: int) -> None:
 
 
 async def _connect_at_home() -> None:
-    async with await asyncio.start_server(lambda _, writer: writer.close(), "localhost", 0) as server:
+    async with await asyncio.start_server(
+        lambda _, writer: writer.close(), "localhost", 0
+    ) as server:
         for listener in server.sockets:
             host, port = listener.getsockname()[:2]
             await _connect(host, port)
