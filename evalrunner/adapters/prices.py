@@ -14,7 +14,7 @@ import sys
 import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
-from decimal import Decimal
+from decimal import ROUND_CEILING, Decimal
 from functools import cached_property, lru_cache
 from importlib import metadata
 from pathlib import Path
@@ -275,7 +275,7 @@ def _dearest(*rates: Decimal | None) -> Decimal | None:
 
 def _per_token(usd_per_million: Decimal) -> Picodollars:
     """Dollars a million tokens are microdollars a token: 10⁶ picodollars. Fractions round up."""
-    return Picodollars(-int(-usd_per_million * 10**6 // 1))
+    return Picodollars(int((usd_per_million * 10**6).to_integral_value(ROUND_CEILING)))
 
 
 def _begun(start: object, day: date) -> bool:
