@@ -6,7 +6,7 @@ import base64
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote
@@ -139,6 +139,20 @@ class KeyRing:
         spellings = {form for secret in secrets for form in _spellings(secret)}
         longest_first = sorted(spellings, key=len, reverse=True)
         return re.compile("|".join(map(re.escape, longest_first)) or r"(?!)")
+
+
+def without_secrets(environ: Mapping[str, str], *, allowed: Collection[str] = ()) -> dict[str, str]:
+    """An environment for a child: without the variables that look like keys, but those allowed.
+
+    Example:
+        >>> without_secrets({"PATH": "/bin", "OPENAI_API_KEY": "sk"})
+        {'PATH': '/bin'}
+    """
+    return {
+        name: value
+        for name, value in environ.items()
+        if name in allowed or not _SECRET_NAME.search(name)
+    }
 
 
 def _spellings(secret: str) -> set[str]:

@@ -90,8 +90,9 @@ class Wire:
         started = time.monotonic()
         connection: _Connection | None = None
         limit = self._max_bytes if max_bytes is None else max_bytes
+        scope = asyncio.timeout(deadline_seconds)
         try:
-            async with asyncio.timeout(deadline_seconds) as scope:
+            async with scope:
                 connection = self._kept(address) or await self._connect(address)
                 await connection.exchange(address.head, body, limit)
         except TimeoutError as error:

@@ -7,6 +7,7 @@ returns takes no run with it.
 from __future__ import annotations
 
 import ctypes
+import importlib
 import json
 import os
 import signal
@@ -35,8 +36,7 @@ def main() -> None:
 
 
 def _serve(orders: dict[str, Any]) -> Any:
-    import xllamacpp
-
+    xllamacpp: Any = importlib.import_module("xllamacpp")
     params = xllamacpp.CommonParams()
     params.model.path = orders["path"]
     params.model_alias = {orders["alias"]}

@@ -97,8 +97,9 @@ class LitellmClient:
         _refuse_surrogates(arguments)
         hosts = self._hosts()
         attempt: Attempt | None = None
+        scope = asyncio.timeout(deadline_seconds)
         try:
-            async with asyncio.timeout(deadline_seconds) as scope:
+            async with scope:
                 library = await asyncio.to_thread(load_litellm)
                 attempt = _begin(self._wire, ends_at, hosts)
                 reply = await library.acompletion(**arguments)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import re
 import secrets
 import select
 import subprocess
@@ -20,7 +19,7 @@ from pathlib import Path
 from typing import IO, Final
 
 from evalrunner.adapters.chat_format import chat_body, chat_headers, read_reply
-from evalrunner.adapters.credentials import KeyRing
+from evalrunner.adapters.credentials import KeyRing, without_secrets
 from evalrunner.adapters.http_address import Address
 from evalrunner.adapters.http_wire import Wire
 from evalrunner.adapters.local_identity import (
@@ -47,7 +46,6 @@ SERVER_PARAMS: Final = frozenset({"n_ctx", "n_parallel", "n_threads"})
 _START_SECONDS: Final = 600.0
 _STOP_SECONDS: Final = 3.0
 _MOST_STARTS: Final = 3
-_SECRET_NAME: Final = re.compile(r"(?:KEY|TOKEN|SECRET|PASSWORD|CREDENTIALS?)$", re.IGNORECASE)
 
 
 class LocalClient:
@@ -208,7 +206,7 @@ class LlamaServer:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
-                env={k: v for k, v in os.environ.items() if not _SECRET_NAME.search(k)},
+                env=without_secrets(os.environ),
                 start_new_session=True,
             )
         assert process.stdin is not None
