@@ -58,9 +58,10 @@ def visible(text: Text, limit: int | None = None) -> str:
         '\\x1b[2Jgone\\u202e'
     """
     value = raw(text)
-    if limit is not None and len(value) > limit:
-        value = value[:limit] + ELLIPSIS
-    return _UNSAFE.sub(_escape, value.replace("\r\n", "\n"))
+    if limit is None:
+        return _UNSAFE.sub(_escape, value.replace("\r\n", "\n"))
+    head = _UNSAFE.sub(_escape, value[: limit + 1].replace("\r\n", "\n"))
+    return head if len(head) <= limit and len(value) <= limit else head[:limit] + ELLIPSIS
 
 
 def one_line(text: Text, limit: int) -> str:

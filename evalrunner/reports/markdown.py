@@ -1,0 +1,179 @@
+"""One screen of Markdown for a pull request or a job summary, never above 60 KB.
+
+Text that a model or a stranger wrote stands in code spans and fences only: it mentions nobody,
+links nothing and cannot pass for the report's own words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
+
+from evalrunner.reports.phrases import (
+    TROUBLE,
+    cache_line,
+    calls_line,
+    cost_line,
+    dollars,
+    failed_check,
+    headline,
+    outcome_counts,
+    prompt_head,
+    share,
+)
+from evalrunner.reports.safe_text import Text, for_markdown_code, for_markdown_fence, visible
+from evalrunner.reports.variants import Variant, variants
+from evalrunner.values.result import CaseResult, Decision, GateDecision, RunReport
+from evalrunner.verdict.summary import summary_of
+
+MAX_BYTES: Final = 60_000
+MARKER: Final = "<!-- evalrunner:report -->"
+"""The first line, by which a comment is found again (together with its author)."""
+
+_MOST_CASES: Final = 10
+_MOST_ROWS: Final = 30
+_FIELD_LIMIT: Final = 400
+_SIGNS: Final = {
+    Decision.PASS: "✅",
+    Decision.FAIL: "❌",
+    Decision.INCONCLUSIVE: "❔",
+    Decision.SKIPPED: "⏭️",
+}
+
+
+def render_markdown(report: RunReport, *, contents: bool = True) -> str:
+    """The page.
+
+    Args:
+        report: What to say.
+        contents: Whether prompts, answers and reasons stand in it, in fences.
+    """
+    sections = [
+        _head(report),
+        _variants(variants(report.cases)),
+        _gates(report.gates),
+        _facts(report),
+        _notes(report),
+    ]
+    page = "\n\n".join(filter(None, sections))
+    room = MAX_BYTES - len(page.encode()) - 200
+    return f"{page}\n{_trouble(report.cases, room, contents=contents)}"
+
+
+def _head(report: RunReport) -> str:
+    total = summary_of(report).total
+    sign = "✅" if report.run.exit_code == 0 else "❌"
+    decided = total.passed + total.failed
+    return (
+        f"{MARKER}\n### {sign} evalrunner: {headline(report)}\n\n"
+        f"{total.cases:,} cases: {outcome_counts(total)}"
+        f" (pass rate {share(total.passed, decided)} of {decided:,})"
+    )
+
+
+def _variants(found: Sequence[Variant]) -> str:
+    rows = [
+        (
+            for_markdown_code(each.suite, 60),
+            for_markdown_code(each.prompt, 60),
+            for_markdown_code(each.target, 60),
+            f"{each.passed}/{each.decided} ({share(each.passed, each.decided)})",
+            dollars(each.nominal),
+            "" if each.latency_seconds is None else f"{each.latency_seconds:.2f} s",
+        )
+        for each in found
+    ]
+    return _table(("suite", "prompt", "target", "passed", "cost", "median latency"), rows)
+
+
+def _gates(gates: Sequence[GateDecision]) -> str:
+    rows = [
+        (
+            f"{_SIGNS[gate.decision]} {gate.decision}",
+            for_markdown_code(gate.name, 40),
+            for_markdown_code(gate.suite or "", 60),
+            for_markdown_code(gate.observed or "", 40),
+            for_markdown_code(gate.limit or "", 40),
+            for_markdown_code(gate.detail, 200),
+        )
+        for gate in gates
+    ]
+    return _table(("gate", "", "suite", "observed", "limit", "detail"), rows)
+
+
+def _facts(report: RunReport) -> str:
+    total = summary_of(report).total
+    lines = [
+        f"- Cost: {cost_line(total, report.possibly_paid)}",
+        f"- Cache: {_cache(report)}",
+        f"- Calls: {calls_line(total)}",
+    ]
+    if total.unpriced:
+        names = ", ".join(for_markdown_code(name, 60) for name in total.unpriced[:10])
+        lines.insert(1, f"- Cost unknown for {names}")
+    if report.cost_ratio.status != "skipped":
+        lines.append(f"- Evals' part of model spend: {_ratio(report)}")
+    return "\n".join(lines)
+
+
+def _cache(report: RunReport) -> str:
+    return for_markdown_code(cache_line(report, summary_of(report).total), 200)
+
+
+def _ratio(report: RunReport) -> str:
+    ratio = report.cost_ratio
+    parts = [ratio.status, ratio.ratio_total and f"window {ratio.ratio_total}"]
+    parts.append(ratio.projected_total and f"projected {ratio.projected_total}")
+    return for_markdown_code(", ".join(part for part in parts if part), 200)
+
+
+def _notes(report: RunReport) -> str:
+    failures = [
+        f"- exit {int(failure.code)}: {for_markdown_code(failure.message, 250)}"
+        for failure in report.failures[:_MOST_ROWS]
+    ]
+    warnings = [f"- warning: {for_markdown_code(line, 250)}" for line in report.warnings]
+    return "\n".join([*failures, *warnings[:_MOST_ROWS]])
+
+
+def _trouble(cases: Iterable[CaseResult], room: int, *, contents: bool) -> str:
+    found = [case for kind in TROUBLE for case in cases if case.outcome is kind]
+    parts: list[str] = []
+    for case in found[:_MOST_CASES]:
+        part = "\n".join(_case(case, contents=contents))
+        room -= len(part.encode()) + 1
+        if room < 0:
+            break
+        parts.append(part)
+    if len(parts) < len(found):
+        parts.append(f"\n…and {len(found) - len(parts):,} more in the full report.\n")
+    return "\n".join(parts)
+
+
+def _case(case: CaseResult, *, contents: bool) -> Iterator[str]:
+    check, reason = failed_check(case)
+    where = case.case.source
+    yield f"\n**{case.outcome.value.replace('_', ' ')}** {for_markdown_code(case.case.id)}"
+    yield f"{for_markdown_code(f'{where.file}:{where.line}')} {for_markdown_code(check, 60)}"
+    if contents:
+        yield ""
+        yield for_markdown_fence(_contents(case, reason), 4 * _FIELD_LIMIT)
+    yield ""
+
+
+def _contents(case: CaseResult, reason: Text) -> str:
+    """All that a fence holds, as visible text; the fence itself is chosen around it."""
+    lines = [f"prompt: {visible(prompt_head(case), _FIELD_LIMIT)}"]
+    if case.subject is not None:
+        lines.append(f"answer: {visible(case.subject.response.text, _FIELD_LIMIT)}")
+    lines.append(f"reason: {visible(reason, _FIELD_LIMIT)}")
+    return "\n".join(lines)
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    if not rows:
+        return ""
+    lines = [head, ["---"] * len(head), *rows[:_MOST_ROWS]]
+    table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    left = len(rows) - _MOST_ROWS
+    return f"{table}\n\n…and {left:,} more." if left > 0 else table

@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import json
+from base64 import b64encode, urlsafe_b64encode
+from dataclasses import replace
+from urllib.parse import quote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from evalrunner.errors import ConfigError
+from evalrunner.reports.document import from_json, to_json
+from evalrunner.reports.redact import SECRET_MARK, redact, without_secrets
+from evalrunner.values.exchange import ModelText
+from evalrunner.values.result import Outcome, RunReport
+from evalrunner.verdict.summary import summarise
+from tests.reports.samples import case, reports, sample, subject, record
+
+CANARY = "canary-7f3a"
+
+
+def telling() -> RunReport:
+    """A report with the canary wherever content may stand."""
+    found = case("x", Outcome.FAILED, text=CANARY, reason=CANARY, check_reason=CANARY)
+    ref = replace(found.case, rendered=CANARY, vars={"a": [CANARY]}, description=CANARY)
+    answer = replace(
+        subject(CANARY, account=record()).response,
+        refusal=ModelText(CANARY),
+        tool_calls=[{"name": CANARY}],
+    )
+    asked = replace(subject(CANARY, account=record()), response=answer)
+    check = replace(found.checks[0], value={"is": CANARY})
+    found = replace(found, case=ref, subject=asked, confirmed_from=asked, checks=(check,))
+    not_run = replace(case("y", Outcome.NOT_RUN, reason="budget"), confirmed_from=asked)
+    return replace(sample(), cases=(found, not_run))
+
+
+@pytest.mark.parametrize("include", ["redacted", "none"])
+def test_no_content_is_left(include: str) -> None:
+    assert CANARY.encode() in to_json(telling())
+    data = to_json(redact(telling(), include))
+    assert CANARY.encode() not in data
+    assert b"Please handle" not in data
+    assert (b"sha256:" in data) is (include == "redacted")
+
+
+@pytest.mark.parametrize("include", ["outputs", "redacted", "none"])
+def test_sums_and_verdicts_stay(include: str) -> None:
+    found = redact(telling(), include)
+    assert summarise(found.cases) == summarise(telling().cases)
+    assert [each.case.id for each in found.cases] == [each.case.id for each in telling().cases]
+    assert found.cases[1].reason == ModelText("budget")
+    assert from_json(to_json(found), name="x") == found
+
+
+def test_all_content_is_the_very_same_report() -> None:
+    report = telling()
+    assert redact(report, "outputs") is report
+
+
+def test_equal_texts_have_equal_digests() -> None:
+    first, second = (redact(telling(), "redacted").cases[0] for _ in range(2))
+    assert first == second
+    assert first.subject is not None
+    assert first.subject.response.text.raw.endswith(", 11 characters]")
+
+
+def test_another_word_is_refused() -> None:
+    with pytest.raises(ConfigError, match="'all'"):
+        redact(sample(), "all")
+
+
+SECRET = 'sk-"é/+key\\value=='
+
+
+def encodings(secret: str) -> list[str]:
+    data = secret.encode()
+    return [
+        secret,
+        json.dumps(secret)[1:-1],
+        quote(secret),
+        quote(secret, safe=""),
+        *(b64encode(b"u" * skip + data + b"!").decode() for skip in range(3)),
+        *(urlsafe_b64encode(b"u" * skip + data).decode() for skip in range(3)),
+    ]
+
+
+@pytest.mark.parametrize("form", encodings(SECRET))
+def test_a_secret_is_found_in_every_form(form: str) -> None:
+    report = replace(telling(), warnings=(f"the provider said {form}!",))
+    cleaned = without_secrets(report, [SECRET])
+    assert SECRET_MARK in cleaned.warnings[0]
+    assert form not in cleaned.warnings[0]
+
+
+def test_a_secret_is_found_in_every_place() -> None:
+    cleaned = without_secrets(telling(), [CANARY])
+    assert CANARY.encode() not in to_json(cleaned)
+    assert from_json(to_json(cleaned), name="x") == cleaned
+
+
+@pytest.mark.parametrize("secrets", [[], ["a"], [""], ["never-there-at-all"]])
+def test_without_a_find_it_is_the_very_same_report(secrets: list[str]) -> None:
+    report = telling()
+    assert without_secrets(report, secrets) is report
+
+
+@given(reports, st.text(min_size=6))
+def test_any_report_can_be_cleaned(report: RunReport, secret: str) -> None:
+    for include in ("redacted", "none"):
+        assert to_json(without_secrets(redact(report, include), [secret]))
