@@ -81,6 +81,13 @@ from evalrunner.cli.options import (
 @click.option("-v", "--verbose", is_flag=True, help="Every case, and where time went.")
 def run(suites: tuple[str, ...], **flags: Any) -> int:
     """Run SUITEs (files or folders; default: every suite below suites/)."""
-    from evalrunner.wiring import Command, run_command
+    from evalrunner.wiring.command import Command
+    from evalrunner.wiring.publish import progress_for, show, write_reports
+    from evalrunner.wiring.session import run_command
 
-    return run_command(Command(suites=suites, argv=tuple(sys.argv[1:]), **flags))
+    command = Command(suites=suites, argv=tuple(sys.argv[1:]), **flags)
+    with progress_for(command) as progress:
+        report = run_command(command, progress)
+    write_reports(report, command.outputs)
+    show(report, as_json=command.as_json, quiet=command.quiet, verbose=command.verbose)
+    return report.run.exit_code

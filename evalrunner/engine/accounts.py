@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from evalrunner.engine.ports import PriceBook
+from evalrunner.engine.tokens import max_input_tokens, max_output_tokens
 from evalrunner.values.exchange import CallRecord, ModelRequest, ModelResponse, Request
 from evalrunner.values.fingerprint import Fingerprint
-from evalrunner.values.money import ZERO, Picodollars, Price, price_call
+from evalrunner.values.money import ZERO, Picodollars, Price, worst_case
+from evalrunner.values.pricing import price_call
 from evalrunner.values.spec import Endpoint
 
 
@@ -29,6 +31,23 @@ class Accounts:
         if endpoint not in self._prices:
             self._prices[endpoint] = self._book.resolve(self._endpoints[endpoint])
         return self._prices[endpoint]
+
+    def worst_case(self, request: Request) -> Picodollars | None:
+        """The most that one attempt at the request can cost; ``None`` is unknown.
+
+        An application is not asked for its price: what it does not report is unmetered.
+        """
+        if not isinstance(request, ModelRequest):
+            return ZERO
+        price = self.price(request.endpoint)
+        if price is None:
+            return None
+        return worst_case(
+            price,
+            input_tokens=max_input_tokens(request),
+            max_tokens=max_output_tokens(request),
+            seconds=self._endpoints[request.endpoint].timeout_seconds,
+        )
 
     def worth(self, request: Request, response: ModelResponse) -> Picodollars | None:
         """What the answer costs at today's prices with an empty cache; ``None`` is unknown.

@@ -14,7 +14,7 @@ from evalrunner.checks.base import Check, CheckContext, JudgeSeat
 from evalrunner.checks.settle import case_outcome, is_settled
 from evalrunner.checks.tiers import CasePlan
 from evalrunner.errors import ModelCallError, NotAsked
-from evalrunner.values.exchange import Flow, Json, ModelRequest, Reply, Request, Tier
+from evalrunner.values.exchange import Flow, Json, ModelRequest, ModelText, Reply, Request, Tier
 from evalrunner.values.result import (
     CaseRef,
     CaseResult,
@@ -134,6 +134,7 @@ class _Examination:
 
     def result(self, not_asked: NotAsked | None) -> CaseResult:
         checks = tuple(result for result in self._results if result is not None)
+        reason: str | ModelText
         if not_asked is not None:
             outcome, reason = Outcome.NOT_RUN, not_asked.reason
         else:

@@ -11,7 +11,7 @@ from types import FrameType
 from typing import Final
 
 from evalrunner.engine.accounts import Accounts
-from evalrunner.engine.commit import GroupCommit
+from evalrunner.engine.commit import LedgerCommit, StoreCommit
 from evalrunner.engine.executor import Executor
 from evalrunner.engine.lanes import Lane
 from evalrunner.engine.ports import CacheStore, Clock, Ledger, Progress
@@ -42,7 +42,6 @@ class Execution:
     clock: Clock
     run_id: str
     max_concurrency: int
-    keep_answers: bool = True
     seed: int = 0
     progress: Progress | None = None
 
@@ -63,15 +62,16 @@ async def _execute(
     execution: Execution, cases: Sequence[OpenCase], done: Callable[[int, CaseResult], None]
 ) -> int | None:
     crew = execution.crew()
+    money = LedgerCommit(execution.ledger)
     executor = Executor(
         crew.lanes,
-        commit=GroupCommit(store=execution.store, ledger=execution.ledger),
+        answers=StoreCommit(execution.store),
+        money=money,
         reader=execution.reader,
         accounts=execution.accounts,
         clock=execution.clock,
         run_id=execution.run_id,
         max_concurrency=execution.max_concurrency,
-        keep_answers=execution.keep_answers,
         seed=execution.seed,
         progress=execution.progress,
     )
@@ -84,6 +84,7 @@ async def _execute(
             work.result()
     finally:
         await crew.close()
+        await money.close()
     return brake.signal
 
 

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import count
 from random import Random
 
 from evalrunner.engine.accounts import Accounts
-from evalrunner.engine.commit import GroupCommit
+from evalrunner.engine.commit import LedgerCommit, StoreCommit
 from evalrunner.engine.lanes import Lane
 from evalrunner.engine.limits import RetryPolicy
 from evalrunner.engine.ports import Attempt, Clock, Progress, Settlement
 from evalrunner.engine.replay import OpenCase, StoreReader
 from evalrunner.engine.stored import response_to_bytes
+from evalrunner.engine.tokens import expected_input_tokens, max_output_tokens
 from evalrunner.errors import Interrupted, ModelCallError, NotAsked, RateLimited
 from evalrunner.values.exchange import (
     ModelRequest,
@@ -25,9 +26,8 @@ from evalrunner.values.exchange import (
     Usage,
 )
 from evalrunner.values.fingerprint import Fingerprint
-from evalrunner.values.money import ZERO, Picodollars, total, worst_case
+from evalrunner.values.money import ZERO, Picodollars, total
 from evalrunner.values.result import CaseResult
-from evalrunner.values.spec import DEFAULT_MAX_TOKENS
 
 
 @dataclass(slots=True)
@@ -38,7 +38,7 @@ class _Call:
     key: Fingerprint
     number: int
     attempts: int = 0
-    incurred: list[Picodollars | None] | None = None
+    incurred: list[Picodollars | None] = field(default_factory=list)
 
 
 class Executor:
@@ -46,13 +46,13 @@ class Executor:
 
     Args:
         lanes: The way to each endpoint and application, by name.
-        commit: Makes reservations, settlements and answers durable.
+        answers: Makes answers durable.
+        money: Makes reservations and settlements durable.
         reader: Finds kept answers.
         accounts: Prices answers.
         clock: Tells the time.
         run_id: Stands in every attempt's id.
         max_concurrency: Calls in flight, all lanes together.
-        keep_answers: Whether answers are stored.
         retry: When a failed attempt is made again.
         seed: Of the jitter.
         progress: Is told of every paid call.
@@ -62,26 +62,26 @@ class Executor:
         self,
         lanes: Mapping[str, Lane],
         *,
-        commit: GroupCommit,
+        answers: StoreCommit,
+        money: LedgerCommit,
         reader: StoreReader,
         accounts: Accounts,
         clock: Clock,
         run_id: str,
         max_concurrency: int,
-        keep_answers: bool = True,
         retry: RetryPolicy | None = None,
         seed: int = 0,
         progress: Progress | None = None,
     ) -> None:
         self._lanes = lanes
-        self._commit = commit
+        self._answers = answers
+        self._money = money
         self._reader = reader
         self._accounts = accounts
         self._clock = clock
         self._run_id = run_id
         self._width = max_concurrency
         self._slots = asyncio.Semaphore(max_concurrency)
-        self._keep_answers = keep_answers
         self._retry = retry or RetryPolicy()
         self._random = Random(seed)
         self._progress = progress
@@ -154,7 +154,7 @@ class Executor:
 
     async def _call(self, request: Request, key: Fingerprint) -> Reply:
         lane = self._lanes[request.endpoint]
-        call = _Call(request, key, next(self._numbers), incurred=[])
+        call = _Call(request, key, next(self._numbers))
         while True:
             try:
                 response = await self._attempt(lane, call)
@@ -176,28 +176,32 @@ class Executor:
     async def _attempt(self, lane: Lane, call: _Call) -> ModelResponse:
         """One reservation, one request on the wire, one settlement."""
         lane.check()
-        if self._stopping:
-            raise Interrupted("the run was told to stop")
+        self._go_on()
         row = self._reservation(lane, call)
-        await self._commit.reserve(row)
-        tokens = _input_tokens(call.request) // 4 + _max_tokens(call.request)
+        await self._money.reserve(row)
+        tokens = expected_input_tokens(call.request) + max_output_tokens(call.request)
         async with lane.slot(self._slots, tokens=tokens):  # until the answer is on disk
-            if self._stopping:
-                await self._commit.settle(self._settlement(row.id, "error", error="not sent"))
-                raise Interrupted("the run was told to stop")
+            try:
+                self._go_on()
+            except Interrupted:
+                self._money.settle(self._settlement(row.id, "error", error="not sent"))
+                raise
             call.attempts += 1
             try:
                 wire = await lane.ask(call.request, lane.endpoint.timeout_seconds)
             except ModelCallError as error:
-                await self._commit.settle(self._failure(row, error))
+                self._money.settle(self._failure(row, error))
                 raise
             lane.pace.observe(wire.hints, now=self._clock.monotonic())
             await self._settle(row, call, wire.response)
         return wire.response
 
+    def _go_on(self) -> None:
+        if self._stopping:
+            raise Interrupted("the run was told to stop")
+
     async def _settle(self, row: Attempt, call: _Call, response: ModelResponse) -> None:
         cost = self._accounts.worth(call.request, response)
-        assert call.incurred is not None
         call.incurred.append(cost)
         settlement = self._settlement(
             row.id,
@@ -207,10 +211,9 @@ class Executor:
             served_model=response.served_model,
             latency_seconds=response.latency_seconds,
         )
-        keep = self._keep_answers and response.complete and _cacheable(call.request)
-        await self._commit.settle(
-            settlement, {call.key: response_to_bytes(response)} if keep else None
-        )
+        if response.complete and _cacheable(call.request):
+            await self._answers.keep(call.key, response_to_bytes(response))
+        self._money.settle(settlement)
         if self._progress:
             self._progress.call_done(cost)
 
@@ -220,21 +223,13 @@ class Executor:
             call.key,
             response,
             attempts=call.attempts,
-            incurred=total(call.incurred or ()),
+            incurred=total(call.incurred),
         )
         return Reply(response=response, record=record)
 
     def _reservation(self, lane: Lane, call: _Call) -> Attempt:
         request, endpoint = call.request, lane.endpoint
         price = self._accounts.price(endpoint.name) if isinstance(request, ModelRequest) else None
-        worst: Picodollars | None = ZERO
-        if isinstance(request, ModelRequest):
-            worst = price and worst_case(
-                price,
-                input_tokens=_input_tokens(request),
-                max_tokens=_max_tokens(request),
-                seconds=endpoint.timeout_seconds,
-            )
         return Attempt(
             id=f"{self._run_id}/{call.number}/{call.attempts + 1}",
             at=self._clock.now(),
@@ -247,7 +242,7 @@ class Executor:
             model=endpoint.model,
             endpoint=endpoint.name,
             fingerprint=call.key,
-            worst_case=worst,
+            worst_case=self._accounts.worst_case(request),
             price_source=price.source if price else None,
         )
 
@@ -280,21 +275,3 @@ class Executor:
 
 def _cacheable(request: Request) -> bool:
     return isinstance(request, ModelRequest) or request.cacheable
-
-
-def _max_tokens(request: Request) -> int:
-    if not isinstance(request, ModelRequest):
-        return 0
-    limit = request.params.get("max_tokens", request.params.get("max_completion_tokens"))
-    return limit if isinstance(limit, int) else DEFAULT_MAX_TOKENS
-
-
-def _input_tokens(request: Request) -> int:
-    """An upper bound: no byte-level tokenizer makes more tokens than there are bytes."""
-    if not isinstance(request, ModelRequest):
-        return 0
-    text = sum(
-        len(str(message.content).encode("utf-8", "surrogatepass")) + 8
-        for message in request.messages
-    )
-    return text + len(str(request.tools or "")) + len(str(request.response_format or ""))

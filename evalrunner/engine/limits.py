@@ -42,7 +42,7 @@ class RetryPolicy:
         most = 2 if isinstance(error, MalformedReply | CallTimeout) else self.attempts
         if attempt >= most:
             return None
-        ceiling = min(self.cap_seconds, self.base_seconds * 2 ** (attempt - 1))
+        ceiling = min(self.cap_seconds, self.base_seconds * 2.0 ** (attempt - 1))
         asked = error.retry_after_seconds
         if asked is None:
             return ceiling * draw

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 
@@ -60,18 +60,26 @@ class Selection:
     only: frozenset[str] | None = None
     shard: Shard | None = None
 
-    def filter(self, refs: Iterable[CaseRef]) -> Iterator[CaseRef]:
-        """Those of *refs* (one suite's, rows in order) that are selected."""
+    def chooser(self) -> Callable[[CaseRef], bool]:
+        """A predicate to be asked about one suite's cases, rows in order; it counts rows for the limit."""
         found = self._finder()
         rows: set[str] = set()
-        for ref in refs:
+
+        def takes(ref: CaseRef) -> bool:
             if not (found(ref) and self._tagged(ref) and self._named(ref)):
-                continue
-            row = ref.row_id
-            if self.limit is not None and row not in rows and len(rows) >= self.limit:
-                continue
-            rows.add(row)
-            yield ref
+                return False
+            if self.limit is not None:
+                if ref.row_id not in rows and len(rows) >= self.limit:
+                    return False
+                rows.add(ref.row_id)
+            return True
+
+        return takes
+
+    @property
+    def everything(self) -> bool:
+        """Whether nothing is left out."""
+        return self == Selection()
 
     def _finder(self) -> Callable[[CaseRef], bool]:
         if self.pattern is None:

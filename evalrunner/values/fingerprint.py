@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 from functools import cache
 from hashlib import sha256
-from typing import Any, Final, NewType
+from typing import Any, Final, NewType, cast
 
 Fingerprint = NewType("Fingerprint", str)
 """64 hex digits; two values with one fingerprint are the same question."""
@@ -44,19 +44,18 @@ def digest(value: object) -> Fingerprint:
     return Fingerprint(sha256(canonical_json(value).encode("ascii")).hexdigest())
 
 
-def fingerprint(request: Any) -> Fingerprint:
+def fingerprint(request: object) -> Fingerprint:
     """The identity of a request: every field of its dataclass that takes part in comparison.
 
     The class's name and :data:`SCHEMA` are inside, so that a model and an application never share
     a key and an old key never answers a new form.
     """
     kind = type(request)
-    document = {name: getattr(request, name) for name in _identity_fields(kind)}
-    return digest({"schema": SCHEMA, "kind": kind.__name__, "request": document})
+    return digest({"schema": SCHEMA, "kind": kind.__name__, "request": request})
 
 
 @cache
-def _identity_fields(kind: type) -> tuple[str, ...]:
+def _identity_fields(kind: type[Any]) -> tuple[str, ...]:
     return tuple(field.name for field in fields(kind) if field.compare)
 
 
@@ -65,23 +64,25 @@ _ENCODER: Final = json.JSONEncoder(
 )
 
 
+_ATOMS: Final = frozenset({str, int, bool, type(None)})
+
+
 def _plain(value: object) -> object:
     """The same value in dicts and lists, or a refusal of what JSON cannot say."""
-    match value:
-        case str() | bool() | None:
-            return value
-        case int():
-            return int(value)
-        case float():
-            return _plain_float(value)
-        case Mapping():
-            return {_plain_key(key): _plain(item) for key, item in value.items()}
-        case list() | tuple():
-            return [_plain(item) for item in value]
-        case _ if hasattr(value, "__dataclass_fields__"):
-            return {name: _plain(getattr(value, name)) for name in _identity_fields(type(value))}
-        case _:
-            raise ValueError(f"{type(value).__name__} has no canonical form")
+    kind = type(value)
+    if kind in _ATOMS:
+        return value
+    if kind is float:
+        return _plain_float(cast("float", value))
+    if isinstance(value, Mapping):
+        return {_plain_key(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if is_dataclass(kind):
+        return {name: _plain(getattr(value, name)) for name in _identity_fields(kind)}
+    if isinstance(value, str):  # an enum's member, above all
+        return str(value)
+    raise ValueError(f"{kind.__name__} has no canonical form")
 
 
 def _plain_float(value: float) -> float:

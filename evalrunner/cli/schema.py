@@ -1,0 +1,17 @@
+"""``evalrunner schema``: JSON Schemas for editors and other programs."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+
+@click.command()
+@click.argument("name", type=click.Choice(["suite", "config", "run"]))
+def schema(name: str) -> int:
+    """Print the JSON Schema of a suite, of the configuration, or of a run document."""
+    from evalrunner.wiring import json_schema
+
+    click.echo(json.dumps(json_schema(name), indent=2))
+    return 0

@@ -1,0 +1,113 @@
+"""Who sits over the answers of a target: checks built, judges seated, the plan of every case made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from evalrunner.checks.base import Check, JudgeSeat
+from evalrunner.checks.registry import build
+from evalrunner.checks.tiers import judge_tier, plan_case
+from evalrunner.engine.case import Panel
+from evalrunner.errors import LoadError, Problem
+from evalrunner.values.exchange import Tier
+from evalrunner.values.spec import CheckSpec, Endpoint, Routing, Suite
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bench:
+    """The models that a suite may seat.
+
+    Attributes:
+        proxy: The cheap tier's model, where one is configured.
+        frontier: The dear tier's model, where one is configured.
+        find: The endpoint of a name or id that a check gives itself.
+    """
+
+    proxy: Endpoint | None
+    frontier: Endpoint | None
+    find: Callable[[str], Endpoint]
+
+    def of(self, tier: Tier) -> Endpoint | None:
+        """The model of a tier."""
+        return self.proxy if tier is Tier.PROXY else self.frontier
+
+    def tier_of(self, endpoint: Endpoint) -> Tier:
+        """What a model counts as: its tier, or neither."""
+        for tier in (Tier.FRONTIER, Tier.PROXY):
+            seated = self.of(tier)
+            if seated is not None and seated.name == endpoint.name:
+                return tier
+        return Tier.TARGET
+
+
+class PanelBuilder:
+    """Builds the panels of one suite over one target, each distinct set of checks once.
+
+    Args:
+        suite: Whose checks.
+        bench: The models that may judge.
+        routing: The routes in force.
+        application: Whether the target is the user's application.
+        target_is_proxy: Whether the target is the proxy model itself.
+    """
+
+    def __init__(
+        self,
+        suite: Suite,
+        bench: Bench,
+        routing: Routing,
+        *,
+        application: bool,
+        target_is_proxy: bool,
+    ) -> None:
+        self._suite = suite
+        self._bench = bench
+        self._routing = routing
+        self._application = application
+        self._target_is_proxy = target_is_proxy
+
+    def build(self, specs: Sequence[CheckSpec]) -> Panel:
+        """The panel of these checks.
+
+        Raises:
+            LoadError: A judge has no model to sit in for.
+        """
+        checks = tuple(build(spec) for spec in specs)
+        return Panel(
+            checks=checks,
+            seats=tuple(self._seat(check) for check in checks),
+            plan=plan_case(
+                checks,
+                self._routing,
+                has_proxy=self._bench.proxy is not None,
+                target_is_application=self._application,
+                target_is_proxy=self._target_is_proxy,
+            ),
+            threshold=self._suite.threshold,
+            judge_always=self._suite.judge_always,
+            tools=self._suite.tools,
+        )
+
+    def _seat(self, check: Check) -> JudgeSeat | None:
+        if not check.is_judge:
+            return None
+        if check.spec.model is not None:
+            endpoint = self._bench.find(check.spec.model)
+            return JudgeSeat(
+                endpoint=endpoint, tier=check.spec.tier or self._bench.tier_of(endpoint)
+            )
+        tier = judge_tier(check, self._routing, has_proxy=self._bench.proxy is not None)
+        seated = self._bench.of(tier)
+        if seated is None:
+            raise LoadError([_no_judge(check.spec, tier)])
+        return JudgeSeat(endpoint=seated, tier=tier)
+
+
+def _no_judge(spec: CheckSpec, tier: Tier) -> Problem:
+    return Problem(
+        f"the check {spec.name!r} needs a judge, and no model is configured for the tier {tier.value!r}",
+        file=spec.source.file,
+        line=spec.source.line,
+        hint=f"add tiers: {{{tier.value}: NAME}} to evalrunner.yaml, or provider: NAME to the check",
+    )

@@ -1,0 +1,226 @@
+"""The main line: cases in, a report out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from evalrunner.engine.accounts import Accounts
+from evalrunner.engine.case import EvalCase
+from evalrunner.engine.estimate import estimate
+from evalrunner.engine.ports import CacheStore, Ledger, Progress, RunRow
+from evalrunner.engine.replay import OpenCase, Replay, StoreReader, replay
+from evalrunner.errors import BudgetExceeded, FrozenMiss, Interrupted, NotAsked
+from evalrunner.values.exit_code import ExitCode
+from evalrunner.values.money import Picodollars, usd_text
+from evalrunner.values.result import (
+    CacheInfo,
+    CaseResult,
+    CostEstimate,
+    CostRatio,
+    Decision,
+    GateDecision,
+    RunInfo,
+    RunReport,
+)
+from evalrunner.values.spec import GateSpec, RepeatSpec, Suite
+from evalrunner.verdict.gates import Verdict, decide, exit_code
+from evalrunner.verdict.summary import summarise
+
+Done = Callable[[int, CaseResult], None]
+Answerer = Callable[[Sequence[OpenCase], Done], int | None]
+"""The paid part: drives open cases to their ends, tells each end, returns the signal that stopped it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSetup:
+    """Everything that a run is given.
+
+    Attributes:
+        suites: The suites, read.
+        cases: Their selected cases, in order.
+        reader: Finds kept answers.
+        accounts: Prices answers.
+        answer: Asks for what is not kept; imported and started only where something is open.
+        ledger: Where the run is accounted.
+        store: Where answers are kept, for its statistics; ``None`` without a cache.
+        cache_mode: The cache's mode, as the report's one line says it.
+        info: Which run this is; times and exit code are filled in at its end.
+        now: The end's time, as the document writes it.
+        ceiling: The lowest ceiling of the run; ``None`` for none.
+        preflight: Whether the expected cost may refuse the start.
+        frozen: Whether nobody may be asked.
+        baseline: The cases of the run to compare with.
+        warn_only: Whether exit codes 1, 3 and 4 become 0.
+        warnings: What the user should know, one line each.
+        progress: Is told of every case that ends.
+    """
+
+    suites: Sequence[Suite]
+    cases: Sequence[EvalCase]
+    reader: StoreReader
+    accounts: Accounts
+    answer: Answerer
+    ledger: Ledger
+    store: CacheStore | None
+    cache_mode: str
+    info: RunInfo
+    now: Callable[[], str]
+    ceiling: Picodollars | None = None
+    preflight: bool = True
+    frozen: bool = False
+    baseline: Sequence[CaseResult] | None = None
+    warn_only: bool = False
+    draws: int | None = None
+    warnings: Sequence[str] = ()
+    progress: Progress | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+def run_cases(setup: RunSetup) -> RunReport:
+    """Answers what is kept, asks for the rest if it may be paid, and says what came of it."""
+    known = replay(setup.cases, setup.reader)
+    expected = estimate(known.open, setup.accounts)
+    budget = _preflight(setup, expected)
+    if budget is not None and budget.decision is not Decision.PASS and not setup.warn_only:
+        return _report(setup, known, expected, budget, refused=True)
+    stopped = _ask(setup, known)
+    return _report(setup, known, expected, budget, stopped=stopped)
+
+
+def _ask(setup: RunSetup, known: Replay) -> int | None:
+    """Closes what is open: by asking, or by saying why nobody was asked."""
+    if setup.progress:
+        for result in known.finished.values():
+            setup.progress.case_done(result.outcome)
+    if setup.frozen:
+        miss = FrozenMiss("frozen, and the cache has no answer")
+        for case in known.open:
+            known.finished[case.index] = _close(case, miss)
+        return None
+    if not known.open:
+        return None
+
+    def done(index: int, result: CaseResult) -> None:
+        known.finished[index] = result
+        if setup.progress:
+            setup.progress.case_done(result.outcome)
+
+    return setup.answer(known.open, done)
+
+
+def _close(case: OpenCase, refusal: NotAsked) -> CaseResult:
+    result = case.throw(refusal)
+    assert result is not None  # a flow that is refused an answer ends
+    return result
+
+
+def _preflight(setup: RunSetup, expected: CostEstimate) -> GateDecision | None:
+    """The budget gate before anything is spent: only the *expected* cost can refuse a start."""
+    if setup.ceiling is None or setup.frozen:
+        return None
+    limit = usd_text(setup.ceiling)
+    if expected.expected is None:
+        return GateDecision(
+            name="budget",
+            decision=Decision.INCONCLUSIVE,
+            limit=limit,
+            detail="a model has no known price, so that no ceiling can hold: give it a price: "
+            "in evalrunner.yaml",
+        )
+    over = setup.preflight and expected.expected > setup.ceiling
+    detail = f"expected ${usd_text(expected.expected)}, ceiling ${limit}"
+    if not over and expected.maximum is not None and expected.maximum > setup.ceiling:
+        detail += f"; the worst case ${usd_text(expected.maximum)} would stop at the ceiling"
+    return GateDecision(
+        name="budget",
+        decision=Decision.FAIL if over else Decision.PASS,
+        observed=usd_text(expected.expected),
+        limit=limit,
+        detail=detail + ("; nothing was spent" if over else ""),
+    )
+
+
+def _report(
+    setup: RunSetup,
+    known: Replay,
+    expected: CostEstimate,
+    budget: GateDecision | None,
+    *,
+    refused: bool = False,
+    stopped: int | None = None,
+) -> RunReport:
+    cases = _in_order(setup, known, refused=refused)
+    repeats = {suite.name: _repeat(suite, setup.draws) for suite in setup.suites}
+    specs = {suite.name: suite.gate for suite in setup.suites}
+    verdict = decide(
+        cases,
+        specs,
+        repeats=repeats,
+        baseline=setup.baseline,
+        further=[budget] if budget else [],
+        stopped=ExitCode(128 + stopped) if stopped else None,
+        warn_only=setup.warn_only,
+    )
+    if refused:
+        verdict = _before_the_start(verdict, warn_only=setup.warn_only)
+    return RunReport(
+        run=replace(setup.info, finished_at=setup.now(), exit_code=int(verdict.exit_code)),
+        cases=cases,
+        gates=verdict.gates,
+        failures=verdict.failures,
+        cost_ratio=CostRatio(detail="add cost.production to evalrunner.yaml to switch it on"),
+        estimate=expected,
+        cache=_cache_info(setup),
+        possibly_paid=setup.ledger.open_reservations(setup.info.id),
+        warnings=tuple(setup.warnings),
+        gate_specs=specs,
+        repeats=repeats,
+    )
+
+
+def _before_the_start(verdict: Verdict, *, warn_only: bool) -> Verdict:
+    """The verdict on a run that was refused: its cases did not stop at a ceiling in mid-run."""
+    found = tuple(failure for failure in verdict.failures if failure.code is not ExitCode.CEILING)
+    return replace(verdict, failures=found, exit_code=exit_code(found, warn_only=warn_only))
+
+
+def _in_order(setup: RunSetup, known: Replay, *, refused: bool) -> list[CaseResult]:
+    """Every case's result, in the order of the suites; one without an end was not run."""
+    refusal = BudgetExceeded("refused before the start") if refused else Interrupted("stopped")
+    open_cases = {case.index: case for case in known.open}
+    results: list[CaseResult] = []
+    for index in range(len(setup.cases)):
+        result = known.finished.get(index)
+        if result is None:
+            result = _close(open_cases[index], refusal)
+        results.append(result)
+    return results
+
+
+def _repeat(suite: Suite, draws: int | None) -> RepeatSpec:
+    return suite.repeat if draws is None else RepeatSpec(n=draws, required=suite.repeat.required)
+
+
+def _cache_info(setup: RunSetup) -> CacheInfo:
+    damaged = setup.store.stats().damaged if setup.store is not None else 0
+    return CacheInfo(mode=setup.cache_mode, damaged=damaged)
+
+
+def run_rows(report: RunReport, at: float, tags: Mapping[str, str]) -> list[RunRow]:
+    """The rows of a run for the ledger's history, one a suite."""
+    sums = summarise(report.cases).by_suite if report.summary is None else report.summary.by_suite
+    return [
+        RunRow(
+            run_id=report.run.id,
+            at=at,
+            suite=name,
+            cases=part.cases,
+            passed=part.passed,
+            calls=part.misses,
+            incurred=part.incurred.amount,
+            nominal=part.nominal.amount,
+            tags=tags,
+        )
+        for name, part in sums.items()
+    ]

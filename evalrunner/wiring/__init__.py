@@ -1,0 +1,1 @@
+"""Configuration becomes adapters: the one place where names become objects."""

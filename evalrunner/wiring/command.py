@@ -1,0 +1,57 @@
+"""What the command line asks of a run, as one value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from evalrunner.engine.select import Selection, Shard
+from evalrunner.values.money import Picodollars
+
+DEFAULT_CONCURRENCY = 32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """The flags of ``evalrunner run``, read; see its ``--help`` for what each means.
+
+    ``start`` is where the project is looked for.
+    """
+
+    suites: tuple[str, ...] = ()
+    argv: tuple[str, ...] = ()
+    start: Path | None = None
+    config: Path | None = None
+    state_dir: Path | None = None
+    outputs: tuple[Path, ...] = ()
+    as_json: bool = False
+    frozen: bool = False
+    no_cache: bool = False
+    recache: bool = False
+    max_concurrency: int = DEFAULT_CONCURRENCY
+    max_usd: Picodollars | None = None
+    repeat: int | None = None
+    pattern: str | None = None
+    tags: tuple[tuple[str, str], ...] = ()
+    limit: int | None = None
+    only_failed: bool = False
+    shard: str | None = None
+    baseline: str | None = None
+    no_preflight: bool = False
+    warn_only: bool = False
+    variables: tuple[tuple[str, str], ...] = ()
+    env_file: Path | None = None
+    safe: bool = False
+    no_progress: bool = True
+    quiet: bool = False
+    verbose: bool = False
+
+    def selection(self, only: frozenset[str] | None) -> Selection:
+        """The cases that are taken; *only* are the ids of ``--only-failed``."""
+        return Selection(
+            pattern=self.pattern,
+            tags=dict(self.tags),
+            limit=self.limit,
+            only=only,
+            shard=Shard.parse(self.shard) if self.shard else None,
+        )

@@ -1,0 +1,90 @@
+"""Reports on their way out: written where ``-o`` says, shown where somebody looks."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from evalrunner.adapters.private_dir import write_atomically
+from evalrunner.errors import UsageError
+from evalrunner.values.result import RunReport
+
+Render = Callable[[RunReport], str]
+
+
+def _json(report: RunReport) -> str:
+    from evalrunner.reports.document import to_json
+
+    return to_json(report).decode("ascii")
+
+
+def _jsonl(report: RunReport) -> str:
+    from evalrunner.reports.jsonl import render
+
+    return render(report)
+
+
+def _junit(report: RunReport) -> str:
+    from evalrunner.reports.junit import render
+
+    return render(report)
+
+
+def _markdown(report: RunReport) -> str:
+    from evalrunner.reports.markdown import render
+
+    return render(report)
+
+
+def _html(report: RunReport) -> str:
+    from evalrunner.reports.html import render
+
+    return render(report)
+
+
+def _table(report: RunReport) -> str:
+    from evalrunner.reports.table import render
+
+    return render(report)
+
+
+FORMATS: Final[Mapping[str, Render]] = {
+    ".junit.xml": _junit,
+    ".json": _json,
+    ".jsonl": _jsonl,
+    ".md": _markdown,
+    ".html": _html,
+    ".csv": _table,
+}
+"""The formats by the ending of the file; the longest ending that fits rules."""
+
+
+def write_reports(report: RunReport, outputs: Sequence[Path]) -> None:
+    """Writes each file whole, or not at all.
+
+    Raises:
+        UsageError: A place cannot be written.
+    """
+    for path in outputs:
+        render = next(form for ending, form in FORMATS.items() if path.name.endswith(ending))
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(path, render(report))
+        except OSError as error:
+            raise UsageError(
+                f"{str(path)!r} cannot be written: {error.strerror or error}"
+            ) from None
+
+
+def show(
+    report: RunReport, *, as_json: bool = False, quiet: bool = False, verbose: bool = False
+) -> None:
+    """The run document on stdout if asked for, and the one screen: on stdout, or beside the document
+    on stderr."""
+    from evalrunner.reports.terminal import print_report
+
+    if as_json:
+        sys.stdout.write(_json(report))
+    print_report(report, sys.stderr if as_json else sys.stdout, quiet=quiet, verbose=verbose)
