@@ -29,7 +29,9 @@ def _tracked() -> list[Path]:
 def _pins(lock: Path) -> dict[str, set[str]]:
     """The versions of each package that a lock names; more than one where markers divide them."""
     pins: dict[str, set[str]] = {}
-    for found in re.finditer(r"^([a-z0-9-]+)==(\S+)", lock.read_text(encoding="utf-8"), re.MULTILINE):
+    for found in re.finditer(
+        r"^([a-z0-9-]+)==(\S+)", lock.read_text(encoding="utf-8"), re.MULTILINE
+    ):
         pins.setdefault(found[1], set()).add(found[2])
     return pins
 
