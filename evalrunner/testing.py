@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import threading
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import TypeAlias, cast
 
 from evalrunner.engine.ports import (
     Attempt,
@@ -66,11 +72,11 @@ class MemoryStore:
     """A :class:`~evalrunner.engine.ports.CacheStore` that ends with the process.
 
     Args:
-        now: Seconds since 1970, recorded with each entry.
+        now: Seconds since 1970, recorded with each entry; without it time stands still.
     """
 
-    def __init__(self, *, now: Callable[[], float] = FixedClock().now) -> None:
-        self._now = now
+    def __init__(self, *, now: Callable[[], float] | None = None) -> None:
+        self._now = now or FixedClock().now
         self._entries: dict[Fingerprint, tuple[bytes, float]] = {}
         self._writes = 0
 
@@ -216,7 +222,7 @@ class ScriptedClient:
         """How many requests were sent."""
         return len(self.requests)
 
-    async def complete(self, request: ModelRequest, deadline_seconds: float) -> WireReply:  # noqa: ARG002
+    async def complete(self, request: ModelRequest, deadline_seconds: float) -> WireReply:
         """The scripted answer, or its error."""
         self.requests.append(request)
         await asyncio.sleep(0)
@@ -228,3 +234,171 @@ class ScriptedClient:
     async def aclose(self) -> None:
         """Remembers that it was called."""
         self.closed = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FakeReply:
+    """What a :class:`FakeProvider` answers: a completion, an error, or a fault.
+
+    Attributes:
+        text: The message content.
+        status: The HTTP status; from 400 on, ``text`` is the error's message.
+        headers: Further headers.
+        finish_reason: The provider's word for how the answer ended.
+        usage: Input and output tokens; ``None`` leaves the usage out.
+        body: Sent instead of a completion, as it is.
+        after_seconds: The latency of this reply.
+        reset: The connection is cut instead of answered.
+    """
+
+    text: str = "ok"
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+    finish_reason: str = "stop"
+    usage: tuple[int, int] | None = (10, 5)
+    body: bytes | None = None
+    after_seconds: float = 0.0
+    reset: bool = False
+
+    def encoded(self, model: str) -> bytes:
+        """The reply as it goes over the wire."""
+        body = self._document(model) if self.body is None else self.body
+        lines = {"content-type": "application/json"} | dict(self.headers)
+        lines["content-length"] = str(len(body))
+        head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
+        return f"HTTP/1.1 {self.status} Fake\r\n{head}\r\n".encode("latin-1") + body
+
+    def _document(self, model: str) -> bytes:
+        if self.status >= 400:
+            return json.dumps({"error": {"message": self.text, "type": "fake"}}).encode()
+        document: dict[str, object] = {
+            "id": "chatcmpl-fake",
+            "object": "chat.completion",
+            "created": 0,
+            "model": model,
+            "choices": [
+                {
+                    "index": 0,
+                    "message": {"role": "assistant", "content": self.text},
+                    "finish_reason": self.finish_reason,
+                }
+            ],
+        }
+        if self.usage is not None:
+            sent, made = self.usage
+            document["usage"] = {
+                "prompt_tokens": sent,
+                "completion_tokens": made,
+                "total_tokens": sent + made,
+            }
+        return json.dumps(document).encode()
+
+
+FakeBody: TypeAlias = dict[str, object]
+FakeScript: TypeAlias = (
+    str | FakeReply | Sequence[str | FakeReply] | Callable[[FakeBody], str | FakeReply]
+)
+
+
+class FakeProvider:
+    """A real HTTP server in a thread of its own that speaks the OpenAI wire format.
+
+    Args:
+        script: What it answers: one reply for all; several, in turn, of which the last stays; or a
+            function of the request's body. A text stands for a completion with that text.
+        latency_seconds: How long every reply takes, besides its own ``after_seconds``.
+
+    Attributes:
+        calls: Requests by model.
+        requests: The bodies of all requests, in order.
+        most_in_flight: The most requests that were open at once.
+
+    Example:
+        >>> with FakeProvider("hello") as provider:
+        ...     provider.base_url.startswith("http://127.0.0.1:")
+        True
+    """
+
+    def __init__(self, script: FakeScript = "ok", *, latency_seconds: float = 0.0) -> None:
+        self._script = script
+        self._latency_seconds = latency_seconds
+        self._ready = threading.Event()
+        self._port = 0
+        self._thread = threading.Thread(target=self._run, name="fake-provider", daemon=True)
+        self.calls: Counter[str] = Counter()
+        self.requests: list[FakeBody] = []
+        self.in_flight = 0
+        self.most_in_flight = 0
+
+    def __enter__(self) -> FakeProvider:
+        self._thread.start()
+        if not self._ready.wait(30):
+            raise RuntimeError("the fake provider did not start")
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join(30)
+
+    @property
+    def base_url(self) -> str:
+        """The ``base_url`` under which it is asked."""
+        return f"http://127.0.0.1:{self._port}/v1"
+
+    def _run(self) -> None:
+        asyncio.run(self._serve())
+
+    async def _serve(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._stop = asyncio.Event()
+        server = await asyncio.start_server(self._converse, "127.0.0.1", 0, limit=2**24)
+        self._port = server.sockets[0].getsockname()[1]
+        self._ready.set()
+        await self._stop.wait()
+        server.close()
+
+    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while not writer.is_closing():
+                head = await reader.readuntil(b"\r\n\r\n")
+                length = head.lower().partition(b"\r\ncontent-length:")[2].partition(b"\r")[0]
+                body = cast("FakeBody", json.loads(await reader.readexactly(int(length or 0))))
+                await self._answer(body, writer)
+        except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError, ValueError):
+            pass  # the client left, the test ended, or what came is no request
+        finally:
+            writer.transport.abort()
+
+    async def _answer(self, body: FakeBody, writer: asyncio.StreamWriter) -> None:
+        model = str(body.get("model"))
+        self.calls[model] += 1
+        self.requests.append(body)
+        self.in_flight += 1
+        self.most_in_flight = max(self.most_in_flight, self.in_flight)
+        try:
+            reply = self._reply(body)
+            wait = self._latency_seconds + reply.after_seconds
+            if wait > 0:
+                await asyncio.sleep(wait)
+        finally:
+            self.in_flight -= 1
+        if reply.reset:
+            writer.transport.abort()
+            return
+        writer.write(reply.encoded(model))
+        await writer.drain()
+
+    def _reply(self, body: FakeBody) -> FakeReply:
+        script = self._script
+        if callable(script):
+            said = script(body)
+        elif isinstance(script, str | FakeReply):
+            said = script
+        else:
+            said = script[min(len(self.requests), len(script)) - 1]
+        return FakeReply(text=said) if isinstance(said, str) else said

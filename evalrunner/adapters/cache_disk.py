@@ -219,7 +219,7 @@ class DiskStore:
     ) -> Iterator[tuple[Fingerprint, Opened]]:
         wanted = {self._row_key(key): key for key in keys}
         marks = ",".join("?" * len(wanted))
-        query = f"SELECT key, {_VALUE} FROM Cache WHERE key IN ({marks}) AND raw = 1"  # noqa: S608
+        query = f"SELECT key, {_VALUE} FROM Cache WHERE key IN ({marks}) AND raw = 1"
         for row_key, raw in connection.execute(query, list(wanted)).fetchall():
             key = wanted.get(row_key)
             if key is not None and (opened := self._verified(key, raw)):
@@ -267,7 +267,7 @@ class DiskStore:
         if not self._keeps:
             return removed
         bounds = (self._owner, self._owner + b"\xff" * 64)
-        query = f"DELETE FROM Cache WHERE key >= ? AND key < ? AND {condition}"  # noqa: S608
+        query = f"DELETE FROM Cache WHERE key >= ? AND key < ? AND {condition}"
         with self._file.session() as connection:
             if connection is not None:
                 connection.execute("BEGIN IMMEDIATE")
@@ -282,6 +282,6 @@ class DiskStore:
 
 def _create(home: Path) -> None:
     # diskcache costs 45 ms to import, and only the very first write needs it.
-    from evalrunner.adapters.diskcache_file import create_cache_file  # noqa: PLC0415
+    from evalrunner.adapters.diskcache_file import create_cache_file
 
     create_cache_file(home)

@@ -61,7 +61,7 @@ class RawDisk(Disk):  # type: ignore[misc]  # diskcache has no types
         return key
 
     def store(  # pyright: ignore[reportIncompatibleMethodOverride]
-        self, value: object, read: bool, key: object = UNKNOWN
+        self, value: object, read: object, key: object = UNKNOWN
     ) -> tuple[int, int, None, bytes]:
         """The columns of a value, which must be bytes."""
         if not isinstance(value, bytes) or read:

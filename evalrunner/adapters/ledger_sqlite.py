@@ -6,7 +6,6 @@ changes holds sums, so that admitting a batch costs the same after a million cal
 
 from __future__ import annotations
 
-import json
 import os
 import sqlite3
 import threading
@@ -15,6 +14,21 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from evalrunner.adapters.ledger_rows import (
+    ADD_ATTEMPT,
+    ADD_RUN,
+    ADD_SETTLEMENT,
+    APPLICATION,
+    ATTEMPT_COLUMNS,
+    SCHEMA,
+    SCHEMA_VERSION,
+    SETTLEMENT_COLUMNS,
+    Account,
+    account,
+    attempt_row,
+    run_row,
+    settlement_row,
+)
 from evalrunner.adapters.sqlite_file import (
     BUSY_SECONDS,
     connect,
@@ -27,55 +41,12 @@ from evalrunner.adapters.sqlite_file import (
 from evalrunner.engine.ports import Attempt, RunRow, Settlement
 from evalrunner.errors import LedgerError
 from evalrunner.values.ceilings import Ceilings, scopes
-from evalrunner.values.exchange import Tier, Usage
-from evalrunner.values.fingerprint import Fingerprint
 from evalrunner.values.money import Picodollars
 
-SCHEMA_VERSION: Final = 1
-_APPLICATION: Final = 0x4556526C  # "EVRl": a file with another number is not ours to write into
 _STATUSES: Final = frozenset(("ok", "error", "possibly_paid"))
 _CHUNK: Final = 900
 _NO_SUMS: Final = (0, 0, 0, 0)
-
-_SCHEMA: Final = (
-    "CREATE TABLE attempts (number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, run_id TEXT NOT NULL,"
-    " at REAL NOT NULL, suite TEXT NOT NULL, case_id TEXT NOT NULL, checked TEXT, role TEXT NOT NULL,"
-    " tier TEXT NOT NULL, provider TEXT NOT NULL, model TEXT NOT NULL, endpoint TEXT NOT NULL,"
-    " fingerprint TEXT NOT NULL, worst_case INTEGER CHECK (worst_case >= 0), price_source TEXT) STRICT",
-    "CREATE TABLE settlements (number INTEGER PRIMARY KEY REFERENCES attempts, at REAL NOT NULL,"
-    " status TEXT NOT NULL, input_tokens INTEGER, output_tokens INTEGER,"
-    " cached_input_tokens INTEGER NOT NULL, cache_write_tokens INTEGER NOT NULL,"
-    " reasoning_tokens INTEGER NOT NULL, cost INTEGER CHECK (cost >= 0), served_model TEXT,"
-    " latency_seconds REAL NOT NULL, error TEXT) STRICT",
-    # held: what ceilings look at, settled costs and open worst cases. The two counts are of calls
-    # whose cost nobody knows, open and settled: with one of them a sum is unknown.
-    "CREATE TABLE sums (scope TEXT PRIMARY KEY, held INTEGER NOT NULL, spent INTEGER NOT NULL,"
-    " open_unknown INTEGER NOT NULL, spent_unknown INTEGER NOT NULL) STRICT, WITHOUT ROWID",
-    "CREATE TABLE runs (number INTEGER PRIMARY KEY, run_id TEXT NOT NULL, at REAL NOT NULL,"
-    " suite TEXT NOT NULL, cases INTEGER NOT NULL, passed INTEGER NOT NULL, calls INTEGER NOT NULL,"
-    " incurred INTEGER, nominal INTEGER, tags TEXT NOT NULL, UNIQUE (run_id, suite)) STRICT",
-    f"PRAGMA application_id = {_APPLICATION}",
-    f"PRAGMA user_version = {SCHEMA_VERSION}",
-)
-_ADD_ATTEMPT: Final = f"INSERT INTO attempts VALUES ({','.join('?' * 15)})"
-_ADD_SETTLEMENT: Final = f"INSERT INTO settlements VALUES ({','.join('?' * 12)})"
-_ADD_RUN: Final = f"INSERT OR IGNORE INTO runs VALUES ({','.join('?' * 10)})"
 _SET_SUMS: Final = "INSERT OR REPLACE INTO sums VALUES (?, ?, ?, ?, ?)"
-_ATTEMPT: Final = (
-    "a.id, a.at, a.suite, a.case_id, a.checked, a.role, a.tier, a.provider, a.model, a.endpoint,"
-    " a.fingerprint, a.worst_case, a.price_source"
-)
-_SETTLEMENT: Final = (
-    "s.at, s.status, s.input_tokens, s.output_tokens, s.cached_input_tokens, s.cache_write_tokens,"
-    " s.reasoning_tokens, s.cost, s.served_model, s.latency_seconds, s.error"
-)
-
-
-class Account(NamedTuple):
-    """One attempt, and its settlement where it has ended."""
-
-    attempt: Attempt
-    settlement: Settlement | None
 
 
 class _Open(NamedTuple):
@@ -99,7 +70,7 @@ class _Sums:
         self.held = dict(wanted)
         self._spent, self._open_unknown, self._spent_unknown = (dict(wanted) for _ in range(3))
         for chunk in _chunks(list(wanted)):
-            query = f"SELECT * FROM sums WHERE scope IN ({_marks(chunk)})"  # noqa: S608
+            query = f"SELECT * FROM sums WHERE scope IN ({_marks(chunk)})"
             for scope, held, spent, open_unknown, spent_unknown in connection.execute(query, chunk):
                 self.held[scope] = held
                 self._spent[scope] = spent
@@ -192,11 +163,11 @@ class SqliteLedger:
                 if fits:
                     sums.reserve(names, worst)
             rows = (
-                self._attempt_row(attempt)
+                attempt_row(attempt, self._run_id)
                 for attempt, fits in zip(attempts, admitted, strict=True)
                 if fits
             )
-            connection.executemany(_ADD_ATTEMPT, rows)
+            connection.executemany(ADD_ATTEMPT, rows)
             sums.write()
         return admitted
 
@@ -226,7 +197,7 @@ class SqliteLedger:
     def record_run(self, rows: Sequence[RunRow]) -> None:
         """Appends a run's rows, one a suite. A second one for the same run and suite is ignored."""
         with self._transaction() as connection:
-            connection.executemany(_ADD_RUN, map(_run_row, rows))
+            connection.executemany(ADD_RUN, map(run_row, rows))
 
     def spent(self, run_id: str) -> Picodollars | None:
         """What the settled attempts of a run cost; ``None`` where the cost of one is unknown."""
@@ -247,13 +218,13 @@ class SqliteLedger:
         while page:
             with self._transaction(write=False) as connection:
                 rows = connection.execute(
-                    f"SELECT a.number, {_ATTEMPT}, {_SETTLEMENT} FROM attempts a"  # noqa: S608
+                    f"SELECT a.number, {ATTEMPT_COLUMNS}, {SETTLEMENT_COLUMNS} FROM attempts a"
                     " LEFT JOIN settlements s USING (number)"
                     " WHERE a.run_id = ? AND a.number > ? ORDER BY a.number LIMIT 1000",
                     (run_id, last),
                 ).fetchall()
             for row in rows:
-                yield _account(row[1:])
+                yield account(row[1:])
             last, page = (rows[-1][0], True) if rows else (last, False)
 
     def close(self) -> None:
@@ -281,7 +252,7 @@ class SqliteLedger:
                 connection.execute("BEGIN IMMEDIATE" if write else "BEGIN")
                 yield connection
                 connection.execute("COMMIT")
-            except (sqlite3.Error, OverflowError, OSError, UnicodeDecodeError) as error:
+            except (sqlite3.Error, OverflowError, OSError, UnicodeError) as error:
                 _roll_back(connection)
                 raise self._failure(error) from error
             except BaseException:
@@ -316,18 +287,18 @@ class SqliteLedger:
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
         """Makes the tables in an empty file, and refuses one that is not ours."""
-        if _version(connection) == (_APPLICATION, SCHEMA_VERSION):
+        if _version(connection) == (APPLICATION, SCHEMA_VERSION):
             return
         connection.execute("BEGIN IMMEDIATE")
         application, version = _version(connection)
         empty = not connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
         if (application, version) == (0, 0) and empty:
-            for statement in _SCHEMA:
+            for statement in SCHEMA:
                 connection.execute(statement)
         connection.execute("COMMIT")
-        if _version(connection) == (_APPLICATION, SCHEMA_VERSION):
+        if _version(connection) == (APPLICATION, SCHEMA_VERSION):
             return
-        if application == _APPLICATION:
+        if application == APPLICATION:
             raise LedgerError(
                 f"{str(self.path)!r} was written by another version of evalrunner ({version})",
                 hint="use that version, or give this one a state dir of its own",
@@ -342,33 +313,14 @@ class SqliteLedger:
             return LedgerError(f"the ledger {name} is damaged: {error}", hint="restore or move it")
         return LedgerError(f"the ledger {name} cannot be written: {error}")
 
-    def _attempt_row(self, attempt: Attempt) -> tuple[object, ...]:
-        return (
-            None,
-            attempt.id,
-            self._run_id,
-            attempt.at,
-            attempt.suite,
-            attempt.case_id,
-            attempt.check,
-            attempt.role,
-            attempt.tier,
-            attempt.provider,
-            attempt.model,
-            attempt.endpoint,
-            attempt.fingerprint,
-            attempt.worst_case,
-            attempt.price_source,
-        )
-
 
 def _settle(connection: sqlite3.Connection, ended: Sequence[tuple[_Open, Settlement]]) -> None:
     named = [scopes(row.run_id, row.suite, row.at) for row, _ in ended]
     sums = _Sums(connection, (name for names in named for name in names))
     for (row, settlement), names in zip(ended, named, strict=True):
         sums.settle(names, row.worst_case, settlement)
-    rows = (_settlement_row(row.number, settlement) for row, settlement in ended)
-    connection.executemany(_ADD_SETTLEMENT, rows)
+    rows = (settlement_row(row.number, settlement) for row, settlement in ended)
+    connection.executemany(ADD_SETTLEMENT, rows)
     sums.write()
 
 
@@ -382,107 +334,12 @@ def _refuse_impossible(settlement: Settlement) -> None:
 def _find_open(connection: sqlite3.Connection, ids: Sequence[str]) -> Iterator[_Open]:
     for chunk in _chunks(ids):
         rows = connection.execute(
-            "SELECT a.number, a.id, a.run_id, a.suite, a.at, a.worst_case, s.number"  # noqa: S608
+            "SELECT a.number, a.id, a.run_id, a.suite, a.at, a.worst_case, s.number"
             " FROM attempts a LEFT JOIN settlements s USING (number)"
             f" WHERE a.id IN ({_marks(chunk)})",
             chunk,
         )
         yield from map(_Open._make, rows.fetchall())
-
-
-def _settlement_row(number: int, settlement: Settlement) -> tuple[object, ...]:
-    usage = settlement.usage
-    return (
-        number,
-        settlement.at,
-        settlement.status,
-        usage.input_tokens,
-        usage.output_tokens,
-        usage.cached_input_tokens,
-        usage.cache_write_tokens,
-        usage.reasoning_tokens,
-        settlement.cost,
-        settlement.served_model,
-        settlement.latency_seconds,
-        settlement.error,
-    )
-
-
-def _run_row(row: RunRow) -> tuple[object, ...]:
-    tags = json.dumps(dict(row.tags), sort_keys=True)
-    sums = (row.cases, row.passed, row.calls, row.incurred, row.nominal)
-    return (None, row.run_id, row.at, row.suite, *sums, tags)
-
-
-def _account(row: Sequence[object]) -> Account:
-    return Account(_attempt(*row[:13]), _settlement(row[0], *row[13:]))  # type: ignore[arg-type]
-
-
-def _attempt(  # noqa: PLR0913  # one column each
-    id: str,
-    at: float,
-    suite: str,
-    case_id: str,
-    check: str | None,
-    role: str,
-    tier: str,
-    provider: str,
-    model: str,
-    endpoint: str,
-    fingerprint: str,
-    worst_case: int | None,
-    price_source: str | None,
-) -> Attempt:
-    return Attempt(
-        id=id,
-        at=at,
-        suite=suite,
-        case_id=case_id,
-        check=check,
-        role=role,
-        tier=Tier(tier),
-        provider=provider,
-        model=model,
-        endpoint=endpoint,
-        fingerprint=Fingerprint(fingerprint),
-        worst_case=None if worst_case is None else Picodollars(worst_case),
-        price_source=price_source,
-    )
-
-
-def _settlement(  # noqa: PLR0913  # one column each
-    id: str,
-    at: float,
-    status: str | None,
-    input_tokens: int | None,
-    output_tokens: int | None,
-    cached: int,
-    written: int,
-    reasoning: int,
-    cost: int | None,
-    served_model: str | None,
-    latency_seconds: float,
-    error: str | None,
-) -> Settlement | None:
-    if status is None:
-        return None
-    usage = Usage(
-        input_tokens=input_tokens,
-        output_tokens=output_tokens,
-        cached_input_tokens=cached,
-        cache_write_tokens=written,
-        reasoning_tokens=reasoning,
-    )
-    return Settlement(
-        id=id,
-        at=at,
-        status=status,
-        usage=usage,
-        cost=None if cost is None else Picodollars(cost),
-        served_model=served_model,
-        latency_seconds=latency_seconds,
-        error=error,
-    )
 
 
 def _version(connection: sqlite3.Connection) -> tuple[int, int]:

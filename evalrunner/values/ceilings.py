@@ -31,8 +31,9 @@ class Ceilings:
     def admit(
         self, sums: Mapping[str, int], scopes: tuple[str, ...], suite: str, worst: int | None
     ) -> bool:
-        """Whether a call fits: in every scope its sum and the call's worst case reach no further
-        than the limit. A call of unknown cost fits only where nothing is limited.
+        """Whether a call fits: its worst case takes no sum beyond its limit.
+
+        A call of unknown cost fits only where nothing is limited.
 
         Args:
             sums: What each scope has spent and reserved so far; a missing one is 0.

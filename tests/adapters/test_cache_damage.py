@@ -99,7 +99,7 @@ DAMAGES: list[Damage] = [
 def copies(tmp_path: Path) -> tuple[Path, Path]:
     """A sound file, and one of the same store that is older and holds other answers."""
     store = open_disk_store(tmp_path / "made", namespace="ci")
-    store.put_many({key: b"an older answer" for key in KEYS})
+    store.put_many(dict.fromkeys(KEYS, b"an older answer"))
     store.put_many(dict.fromkeys([digest("gone")], b"x" * 3000))
     store.close()
     older = shutil.copy(tmp_path / "made" / "cache.db", tmp_path / "older.db")

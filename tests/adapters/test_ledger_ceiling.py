@@ -84,7 +84,8 @@ def run_schedule(folder: Path, seed: int) -> None:
     provider = sum(map(int, paid.values()))
     ledger = SqliteLedger(path, run_id="r")
     spent, open_ = ledger.spent("r"), ledger.open_reservations("r")
-    assert spent is not None and open_ is not None
+    assert spent is not None
+    assert open_ is not None
     accounts = list(ledger.attempts("r"))
     assert provider <= spent + open_ <= cap
     assert paid.keys() <= {account.attempt.id for account in accounts}

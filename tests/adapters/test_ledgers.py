@@ -6,8 +6,9 @@ import os
 import sqlite3
 import stat
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import pytest
 from hypothesis import given
@@ -312,8 +313,19 @@ def test_an_impossible_settlement_is_an_error_and_records_nothing(
     assert ledger.open_reservations("r") == 10
 
 
-@pytest.mark.parametrize("worst", [-1, 2**63])
-def test_an_impossible_worst_case_reserves_nothing(path: Path, worst: int) -> None:
+def test_what_a_provider_sent_never_keeps_a_settlement_from_the_record(path: Path) -> None:
+    ledger = opened(path)
+    ledger.reserve([replace(attempt(1), case_id="s/\ud800")])
+    usage = Usage(input_tokens=10**30, output_tokens=-1, cached_input_tokens=10**30)
+    ledger.settle([replace(settled(1), usage=usage, served_model="\udfff", error="a\0\ud800")])
+    ((_, end),) = ledger.attempts("r")
+    assert end is not None
+    assert (end.usage, end.cost) == (Usage(), 4)
+    assert (end.served_model, end.error) == ("\\udfff", "a\0\\ud800")
+
+
+@pytest.mark.parametrize("worst", [-1, 2**63, 1.5])
+def test_an_impossible_worst_case_reserves_nothing(path: Path, worst: Any) -> None:
     ledger = opened(path)
     with pytest.raises(LedgerError):
         ledger.reserve([attempt(1), attempt(2, worst)])

@@ -19,8 +19,8 @@ ROOT = Path(__file__).parents[2]
 NOW = datetime(2026, 6, 15, tzinfo=UTC).timestamp()
 
 
-def endpoint(id: str, *, base_url: str | None = None, price: Price | None = None) -> Endpoint:
-    provider, _, model = id.partition("/")
+def endpoint(model_id: str, *, base_url: str | None = None, price: Price | None = None) -> Endpoint:
+    provider, _, model = model_id.partition("/")
     return Endpoint(
         name="m", provider=provider, model=model, identity="{}", base_url=base_url, price=price
     )
@@ -66,7 +66,9 @@ def test_what_the_user_wrote_rules() -> None:
 
 def test_a_model_that_we_serve_is_free() -> None:
     found = book(SIMPLE).resolve(endpoint("local/model.gguf"))
-    assert found is not None and found.free and found.source == "local"
+    assert found is not None
+    assert found.free
+    assert found.source == "local"
 
 
 def test_a_listed_model_has_its_price_and_says_where_it_comes_from() -> None:
@@ -76,9 +78,9 @@ def test_a_listed_model_has_its_price_and_says_where_it_comes_from() -> None:
     )
 
 
-@pytest.mark.parametrize("id", ["acme/other", "nobody/model", "/", "acme/"])
-def test_what_is_not_listed_is_unknown(id: str) -> None:
-    assert book(SIMPLE).resolve(endpoint(id)) is None
+@pytest.mark.parametrize("model_id", ["acme/other", "nobody/model", "/", "acme/"])
+def test_what_is_not_listed_is_unknown(model_id: str) -> None:
+    assert book(SIMPLE).resolve(endpoint(model_id)) is None
 
 
 @pytest.mark.parametrize(
@@ -123,7 +125,8 @@ def test_the_last_price_whose_day_has_come_holds() -> None:
         conditional(cheaper, since(2027)),
     ]
     found = book(listed).resolve(endpoint("acme/model"))
-    assert found is not None and found.input == 3_000_000
+    assert found is not None
+    assert found.input == 3_000_000
 
 
 def test_where_the_hour_decides_the_dearest_hour_is_taken() -> None:
@@ -134,7 +137,8 @@ def test_where_the_hour_decides_the_dearest_hour_is_taken() -> None:
         [conditional(high), conditional(low, night)],
     ):
         found = book(listed).resolve(endpoint("acme/model"))
-        assert found is not None and (found.input, found.output) == (4_000_000, 4_000_000)
+        assert found is not None
+        assert (found.input, found.output) == (4_000_000, 4_000_000)
 
 
 def test_long_prompts_have_rates_of_their_own() -> None:
@@ -156,7 +160,8 @@ def test_what_lies_below_a_picodollar_is_rounded_up() -> None:
     found = book(model_price(input_mtok="0.0000001", output_mtok="1")).resolve(
         endpoint("acme/model")
     )
-    assert found is not None and found.input == 1
+    assert found is not None
+    assert found.input == 1
 
 
 def test_without_a_list_everything_is_unknown() -> None:
@@ -167,7 +172,7 @@ def test_without_a_list_everything_is_unknown() -> None:
 
 
 @pytest.mark.parametrize(
-    ("id", "same_as"),
+    ("model_id", "same_as"),
     [
         ("openai/gpt-4o-mini", ("openai", "gpt-4o-mini")),
         ("openai/gpt-4o-mini-20240718", ("openai", "gpt-4o-mini")),
@@ -180,10 +185,12 @@ def test_without_a_list_everything_is_unknown() -> None:
         ),
     ],
 )
-def test_ids_as_litellm_writes_them_are_found(id: str, same_as: tuple[str, str]) -> None:
-    found = ConfiguredPrices(at=NOW).resolve(endpoint(id))
-    assert found is not None and found.source == f"genai-prices@{version('genai-prices')}"
-    assert found.input > 0 and found.output >= found.input
+def test_ids_as_litellm_writes_them_are_found(model_id: str, same_as: tuple[str, str]) -> None:
+    found = ConfiguredPrices(at=NOW).resolve(endpoint(model_id))
+    assert found is not None
+    assert found.source == f"genai-prices@{version('genai-prices')}"
+    assert found.input > 0
+    assert found.output >= found.input
 
 
 def test_our_reading_agrees_with_the_package_on_every_sixth_model() -> None:

@@ -100,4 +100,5 @@ def test_no_call_costs_more_than_its_worst_case(
     )
     cost = price_call(price, usage, seconds)
     worst = worst_case(price, input_tokens=prompt, max_tokens=answer, seconds=seconds)
-    assert cost is not None and 0 <= cost <= worst
+    assert cost is not None
+    assert 0 <= cost <= worst

@@ -1,0 +1,164 @@
+"""The tables of a ledger's file, and its rows as values."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
+
+from evalrunner.engine.ports import Attempt, RunRow, Settlement
+from evalrunner.values.exchange import Tier, Usage
+from evalrunner.values.fingerprint import Fingerprint
+
+SCHEMA_VERSION: Final = 1
+APPLICATION: Final = 0x4556526C  # "EVRl": a file with another number is not ours to write into
+
+SCHEMA: Final = (
+    """CREATE TABLE attempts (
+        number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, run_id TEXT NOT NULL, at REAL NOT NULL,
+        suite TEXT NOT NULL, case_id TEXT NOT NULL, checked TEXT, role TEXT NOT NULL,
+        tier TEXT NOT NULL, provider TEXT NOT NULL, model TEXT NOT NULL, endpoint TEXT NOT NULL,
+        fingerprint TEXT NOT NULL, worst_case INTEGER, price_source TEXT,
+        CHECK (worst_case IS NULL OR (typeof(worst_case) = 'integer' AND worst_case >= 0))
+    )""",
+    """CREATE TABLE settlements (
+        number INTEGER PRIMARY KEY REFERENCES attempts, at REAL NOT NULL, status TEXT NOT NULL,
+        input_tokens INTEGER, output_tokens INTEGER, cached_input_tokens INTEGER NOT NULL,
+        cache_write_tokens INTEGER NOT NULL, reasoning_tokens INTEGER NOT NULL,
+        cost INTEGER, served_model TEXT, latency_seconds REAL NOT NULL, error TEXT,
+        CHECK (cost IS NULL OR (typeof(cost) = 'integer' AND cost >= 0))
+    )""",
+    # held: what ceilings look at, settled costs and open worst cases. The two counts are of calls
+    # whose cost nobody knows, open and settled: with one of them a sum is unknown.
+    """CREATE TABLE sums (
+        scope TEXT PRIMARY KEY, held INTEGER NOT NULL, spent INTEGER NOT NULL,
+        open_unknown INTEGER NOT NULL, spent_unknown INTEGER NOT NULL
+    ) WITHOUT ROWID""",
+    """CREATE TABLE runs (
+        number INTEGER PRIMARY KEY, run_id TEXT NOT NULL, at REAL NOT NULL, suite TEXT NOT NULL,
+        cases INTEGER NOT NULL, passed INTEGER NOT NULL, calls INTEGER NOT NULL, incurred INTEGER,
+        nominal INTEGER, tags TEXT NOT NULL, UNIQUE (run_id, suite)
+    )""",
+    f"PRAGMA application_id = {APPLICATION}",
+    f"PRAGMA user_version = {SCHEMA_VERSION}",
+)
+ADD_ATTEMPT: Final = f"INSERT INTO attempts VALUES ({','.join('?' * 15)})"
+ADD_SETTLEMENT: Final = f"INSERT INTO settlements VALUES ({','.join('?' * 12)})"
+ADD_RUN: Final = f"INSERT OR IGNORE INTO runs VALUES ({','.join('?' * 10)})"
+ATTEMPT_COLUMNS: Final = (
+    "a.id, a.at, a.suite, a.case_id, a.checked, a.role, a.tier, a.provider, a.model, a.endpoint,"
+    " a.fingerprint, a.worst_case, a.price_source"
+)
+SETTLEMENT_COLUMNS: Final = (
+    "s.at, s.status, s.input_tokens, s.output_tokens, s.cached_input_tokens, s.cache_write_tokens,"
+    " s.reasoning_tokens, s.cost, s.served_model, s.latency_seconds, s.error"
+)
+
+
+class Account(NamedTuple):
+    """One attempt, and its settlement where it has ended."""
+
+    attempt: Attempt
+    settlement: Settlement | None
+
+
+def attempt_row(attempt: Attempt, run_id: str) -> tuple[object, ...]:
+    """The columns of an attempt; the first is the number that the file gives it."""
+    return (
+        None,
+        attempt.id,
+        run_id,
+        attempt.at,
+        attempt.suite,
+        _text(attempt.case_id),
+        attempt.check,
+        attempt.role,
+        attempt.tier,
+        attempt.provider,
+        attempt.model,
+        attempt.endpoint,
+        attempt.fingerprint,
+        attempt.worst_case,
+        attempt.price_source,
+    )
+
+
+def settlement_row(number: int, settlement: Settlement) -> tuple[object, ...]:
+    """The columns of a settlement of the attempt with that number.
+
+    What a provider sent is data: a count or a text that the file cannot hold never keeps the
+    settlement from being recorded.
+    """
+    usage = settlement.usage
+    return (
+        number,
+        settlement.at,
+        settlement.status,
+        _count(usage.input_tokens),
+        _count(usage.output_tokens),
+        _count(usage.cached_input_tokens) or 0,
+        _count(usage.cache_write_tokens) or 0,
+        _count(usage.reasoning_tokens) or 0,
+        settlement.cost,
+        _text(settlement.served_model),
+        settlement.latency_seconds,
+        _text(settlement.error),
+    )
+
+
+def _count(tokens: object) -> int | None:
+    return tokens if type(tokens) is int and 0 <= tokens < 2**63 else None
+
+
+def _text(text: str | None) -> str | None:
+    """The text, with lone surrogates, which have no UTF-8, spelled out."""
+    return None if text is None else text.encode("utf-8", "backslashreplace").decode()
+
+
+def run_row(row: RunRow) -> tuple[object, ...]:
+    """The columns of a run's row of one suite."""
+    tags = json.dumps(dict(row.tags), sort_keys=True)
+    sums = (row.cases, row.passed, row.calls, row.incurred, row.nominal)
+    return (None, row.run_id, row.at, row.suite, *sums, tags)
+
+
+def account(row: Sequence[Any]) -> Account:
+    """The columns of :data:`ATTEMPT_COLUMNS` and :data:`SETTLEMENT_COLUMNS`, as values."""
+    attempt = Attempt(
+        id=row[0],
+        at=row[1],
+        suite=row[2],
+        case_id=row[3],
+        check=row[4],
+        role=row[5],
+        tier=Tier(row[6]),
+        provider=row[7],
+        model=row[8],
+        endpoint=row[9],
+        fingerprint=Fingerprint(row[10]),
+        worst_case=row[11],
+        price_source=row[12],
+    )
+    return Account(attempt, _settlement(attempt.id, row[13:]))
+
+
+def _settlement(attempt_id: str, row: Sequence[Any]) -> Settlement | None:
+    if row[1] is None:
+        return None
+    usage = Usage(
+        input_tokens=row[2],
+        output_tokens=row[3],
+        cached_input_tokens=row[4],
+        cache_write_tokens=row[5],
+        reasoning_tokens=row[6],
+    )
+    return Settlement(
+        id=attempt_id,
+        at=row[0],
+        status=row[1],
+        usage=usage,
+        cost=row[7],
+        served_model=row[8],
+        latency_seconds=row[9],
+        error=row[10],
+    )
