@@ -31,7 +31,7 @@ TEXT_LIMIT: Final = 20_000
 MOST_CASES: Final = 5_000
 
 
-def render_html(report: RunReport) -> str:
+def render(report: RunReport) -> str:
     """The page: verdict, gates, cost, and each case to unfold, failed ones first.
 
     A content security policy forbids everything but the page's own style, and model text that

@@ -6,6 +6,6 @@ from evalrunner.reports.document import case_line
 from evalrunner.values.result import RunReport
 
 
-def render_jsonl(report: RunReport) -> str:
+def render(report: RunReport) -> str:
     """The cases in order, each as in the run document."""
     return "".join(case_line(case).decode("ascii") + "\n" for case in report.cases)

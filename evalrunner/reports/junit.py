@@ -15,7 +15,7 @@ MESSAGE_LIMIT = 300
 BODY_LIMIT = 4000
 
 
-def render_junit(report: RunReport) -> str:
+def render(report: RunReport) -> str:
     """The page; it parses whatever a model wrote. Errored cases are errors, never failures."""
     suites: dict[str, list[CaseResult]] = {}
     for case in report.cases:

@@ -41,7 +41,7 @@ _SIGNS: Final = {
 }
 
 
-def render_markdown(report: RunReport, *, contents: bool = True) -> str:
+def render(report: RunReport, *, contents: bool = True) -> str:
     """The page.
 
     Args:

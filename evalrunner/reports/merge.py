@@ -128,7 +128,13 @@ def _regressions(group: Sequence[GateDecision]) -> GateDecision:
 def _failures(
     reports: Sequence[RunReport], cases: Sequence[CaseResult], gates: Sequence[GateDecision]
 ) -> tuple[Failure, ...]:
-    derived = failures(summarise(cases).total, gates)
+    before = {failure.code for report in reports for failure in report.failures}
+    derived = [
+        failure
+        for failure in failures(summarise(cases).total, gates)
+        # a run that was refused before its start did not stop at a ceiling in mid-run
+        if failure.code is not ExitCode.CEILING or failure.code in before
+    ]
     carried = [
         failure for report in reports for failure in report.failures if failure.code in _NOT_DERIVED
     ]

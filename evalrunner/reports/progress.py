@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, Protocol, TextIO
+from types import TracebackType
+from typing import Final, Protocol, Self, TextIO
 
 from rich.console import Console
 from rich.live import Live
@@ -17,7 +18,7 @@ QUIET_SECONDS: Final = 10.0
 
 
 class RunProgress(Protocol):
-    """The engine's port of the same shape, and the span over which it is shown."""
+    """The engine's port of the same shape, shown while it is entered."""
 
     def case_done(self, outcome: str) -> None:
         """A case ended."""
@@ -27,13 +28,14 @@ class RunProgress(Protocol):
         """A call was paid."""
         ...
 
-    def start(self) -> None:
-        """Begins to show."""
-        ...
+    def __enter__(self) -> Self: ...
 
-    def stop(self) -> None:
-        """Ends it and leaves nothing on a terminal."""
-        ...
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
 
 
 class Counts:
@@ -92,12 +94,16 @@ class LiveProgress:
         """Counts a call."""
         self._counts.call_done(cost)
 
-    def start(self) -> None:
-        """Shows the line."""
+    def __enter__(self) -> Self:
         self._live.start()
+        return self
 
-    def stop(self) -> None:
-        """Takes it away."""
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self._live.stop()
 
 
@@ -123,11 +129,16 @@ class LogProgress:
         """Counts a call."""
         self._counts.call_done(cost)
 
-    def start(self) -> None:
-        """Nothing."""
+    def __enter__(self) -> Self:
+        return self
 
-    def stop(self) -> None:
-        """Nothing."""
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        return None
 
 
 class SilentProgress:
@@ -139,11 +150,16 @@ class SilentProgress:
     def call_done(self, cost: Picodollars | None) -> None:
         """Nothing."""
 
-    def start(self) -> None:
-        """Nothing."""
+    def __enter__(self) -> Self:
+        return self
 
-    def stop(self) -> None:
-        """Nothing."""
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        return None
 
 
 def progress_for(

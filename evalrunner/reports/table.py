@@ -34,7 +34,7 @@ COLUMNS: Final = (
 )
 
 
-def render_csv(report: RunReport) -> str:
+def render(report: RunReport) -> str:
     """A header and a row for each case; numbers are numbers, unknown money is an empty cell."""
     page = io.StringIO()
     writer = csv.writer(page, lineterminator="\r\n")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Final, Protocol
+from typing import Final, Protocol, TextIO
 
 from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
@@ -61,11 +62,36 @@ def wants_color(stream: Stream, environ: Mapping[str, str]) -> bool:
     return stream.isatty()
 
 
-def render_report(report: RunReport, *, width: int = WIDTH, color: bool = False) -> str:
+def print_report(
+    report: RunReport,
+    stream: TextIO,
+    *,
+    quiet: bool = False,
+    verbose: bool = False,
+    environ: Mapping[str, str] | None = None,
+) -> None:
+    """Writes the screen to *stream*, as wide and as colourful as it can take."""
+    environ = os.environ if environ is None else environ
+    width = _columns(environ) if stream.isatty() else WIDTH
+    color = wants_color(stream, environ)
+    page = render_report(report, width=width, color=color, quiet=quiet, verbose=verbose)
+    encoding = stream.encoding or "utf-8"
+    stream.write(page.encode(encoding, "replace").decode(encoding))
+
+
+def render_report(
+    report: RunReport,
+    *,
+    width: int = WIDTH,
+    color: bool = False,
+    quiet: bool = False,
+    verbose: bool = False,
+) -> str:
     """The screen, ending in a newline.
 
     Without *color* it holds no control character but the newline; with it only colour codes. No
-    line of it is a workflow command of a CI runner.
+    line of it is a workflow command of a CI runner. *quiet* leaves the verdict and its reasons,
+    *verbose* shows every case that did not pass instead of the first ten.
     """
     page = io.StringIO()
     console = Console(
@@ -80,26 +106,38 @@ def render_report(report: RunReport, *, width: int = WIDTH, color: bool = False)
         emoji=False,
         _environ={},
     )
-    for part in _parts(report):
+    total = summary_of(report).total
+    most = len(report.cases) if verbose else MOST_CASES
+    for part in () if quiet else _parts(report, total, most):
         console.print(part)
+    console.print(_verdict(report, total))
     lines = (line.rstrip(" ") for line in page.getvalue().split("\n"))
     return neutral("\n".join(lines).rstrip("\n") + "\n")
 
 
-def _parts(report: RunReport) -> Iterator[RenderableType]:
-    total = summary_of(report).total
+def _parts(report: RunReport, total: Tally, most: int) -> Iterator[RenderableType]:
     for outcome in TROUBLE:
-        yield from _trouble(outcome, [case for case in report.cases if case.outcome is outcome])
+        cases = [case for case in report.cases if case.outcome is outcome]
+        yield from _trouble(outcome, cases, most)
     found = variants(report.cases)
     if found:
         yield _variants(found)
         yield ""
     yield _facts(report, total)
     yield ""
-    yield _verdict(report, total)
 
 
-def _trouble(outcome: Outcome, cases: Sequence[CaseResult]) -> Iterator[RenderableType]:
+def _columns(environ: Mapping[str, str]) -> int:
+    given = environ.get("COLUMNS", "")
+    if given.isdecimal() and len(given) < 5:
+        return int(given)
+    try:
+        return min(os.get_terminal_size().columns, 120) or WIDTH
+    except OSError:
+        return WIDTH
+
+
+def _trouble(outcome: Outcome, cases: Sequence[CaseResult], most: int) -> Iterator[RenderableType]:
     if not cases:
         return
     title, style = _TITLES[outcome]
@@ -107,12 +145,12 @@ def _trouble(outcome: Outcome, cases: Sequence[CaseResult]) -> Iterator[Renderab
     if outcome is Outcome.NOT_RUN:
         yield from map(_reason_count, _by_reason(cases))
     else:
-        for check, group in _by_check(cases[:MOST_CASES]).items():
+        for check, group in _by_check(cases[:most]).items():
             if check:
                 yield Line(f"  {for_terminal(check, 60)}", style="bold")
             yield from (_case(case, style) for case in group)
-        if len(cases) > MOST_CASES:
-            more = f"  and {len(cases) - MOST_CASES:,} more: evalrunner report last -o report.html"
+        if len(cases) > most:
+            more = f"  and {len(cases) - most:,} more: evalrunner report last -o report.html"
             yield Line(more, style="dim")
     yield ""
 

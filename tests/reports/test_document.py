@@ -12,8 +12,8 @@ from evalrunner.errors import RunDocumentError
 from evalrunner.reports.document import case_line, document_of, from_json, head, to_json
 from evalrunner.values.exchange import ModelText
 from evalrunner.values.result import CaseResult, Outcome, RunReport
-from evalrunner.verdict.summary import from_store, summarise
 from evalrunner.values.summary import Summary
+from evalrunner.verdict.summary import from_store, summarise
 from tests.reports.samples import case, reports, sample
 
 
@@ -124,6 +124,10 @@ def test_numbers_that_are_none_never_reach_the_document() -> None:
     odd = case("x")
     odd = replace(odd, case=replace(odd.case, vars={"a": float("nan"), "b": [float("inf")]}))
     odd = replace(odd, checks=(replace(odd.checks[0], score=float("nan")),))
+    assert odd.subject is not None
+    answer = replace(odd.subject.response, latency_seconds=float("inf"))
+    odd = replace(odd, subject=replace(odd.subject, response=answer))
+    assert from_json(to_json(replace(sample(), cases=(odd,))), name="odd.json").cases
     line = json.loads(case_line(odd))
     assert line["vars"] == {"a": "nan", "b": ["inf"]} and line["checks"][0]["score"] is None
 
@@ -189,7 +193,7 @@ HOSTILE = {
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_documents_are_refused_by_name(name: str) -> None:
-    with pytest.raises(RunDocumentError, match="hostile.json"):
+    with pytest.raises(RunDocumentError, match=r"hostile\.json"):
         from_json(HOSTILE[name], name="hostile.json")
 
 

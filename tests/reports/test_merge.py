@@ -145,3 +145,16 @@ def test_hostile_regressions_are_refused() -> None:
     parts = [replace(shard(index, 2, CASES[4:]), gates=(gate,)) for index in (1, 2)]
     with pytest.raises(RunDocumentError, match="no whole numbers"):
         merge(parts)
+
+
+def test_refused_shards_did_not_stop_in_mid_run() -> None:
+    left = [case("a", Outcome.NOT_RUN, reason="budget"), case("b")]
+    budget = GateDecision(name="budget", decision=Decision.FAIL, detail="expected $9, ceiling $5")
+    refused = Failure(code=ExitCode.COST, rule="budget", message="expected $9, ceiling $5")
+    stopped = Failure(code=ExitCode.CEILING, rule="budget", message="1 case not run (budget)")
+    parts = [
+        replace(shard(index, 2, left), gates=(budget,), failures=(refused,)) for index in (1, 2)
+    ]
+    assert merge(parts).run.exit_code == ExitCode.COST
+    parts[0] = replace(parts[0], failures=(refused, stopped))
+    assert merge(parts).run.exit_code == ExitCode.CEILING

@@ -26,12 +26,11 @@ class Tty(io.StringIO):
 
 
 def feed(progress: RunProgress, clock: Hours, seconds: int) -> None:
-    progress.start()
-    for _ in range(seconds):
-        clock.now += 1
-        progress.case_done("passed")
-        progress.call_done(Picodollars(10**9))
-    progress.stop()
+    with progress:
+        for _ in range(seconds):
+            clock.now += 1
+            progress.case_done("passed")
+            progress.call_done(Picodollars(10**9))
 
 
 def test_a_log_gets_a_line_every_ten_seconds() -> None:

@@ -15,7 +15,7 @@ from evalrunner.reports.redact import SECRET_MARK, redact, without_secrets
 from evalrunner.values.exchange import ModelText
 from evalrunner.values.result import Outcome, RunReport
 from evalrunner.verdict.summary import summarise
-from tests.reports.samples import case, reports, sample, subject, record
+from tests.reports.samples import case, record, reports, sample, subject
 
 CANARY = "canary-7f3a"
 

@@ -19,12 +19,14 @@ from hypothesis import given
 from markdown_it import MarkdownIt
 
 from evalrunner.reports.document import from_json, to_json
-from evalrunner.reports.html import render_html
-from evalrunner.reports.jsonl import render_jsonl
-from evalrunner.reports.junit import render_junit
-from evalrunner.reports.markdown import MARKER, MAX_BYTES, render_markdown
-from evalrunner.reports.table import COLUMNS, render_csv
-from evalrunner.reports.terminal import render_report, wants_color
+from evalrunner.reports.html import render as render_html
+from evalrunner.reports.jsonl import render as render_jsonl
+from evalrunner.reports.junit import render as render_junit
+from evalrunner.reports.markdown import MARKER, MAX_BYTES
+from evalrunner.reports.markdown import render as render_markdown
+from evalrunner.reports.table import COLUMNS
+from evalrunner.reports.table import render as render_csv
+from evalrunner.reports.terminal import print_report, render_report, wants_color
 from evalrunner.values.exchange import ModelText
 from evalrunner.values.result import Decision, GateDecision, Outcome, RunReport
 from evalrunner.values.summary import Summary
@@ -171,6 +173,27 @@ def test_colour_is_for_people_who_want_it(
     stream: io.StringIO, environ: dict[str, str], color: bool
 ) -> None:
     assert wants_color(stream, environ) is color
+
+
+def test_quiet_says_the_verdict_and_verbose_every_case() -> None:
+    many = tuple(case(f"r{index}", Outcome.FAILED) for index in range(30))
+    report = replace(sample(), cases=many)
+    quiet = render_report(report, quiet=True)
+    assert quiet.startswith("failed: quality  30 cases: 30 failed\nexit 1\n")
+    assert "answer" not in quiet
+    assert "support-replies/r29" not in render_report(report)
+    assert "support-replies/r29" in render_report(report, verbose=True)
+
+
+def test_a_page_is_printed_as_the_stream_can_take_it() -> None:
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    print_report(sample(), stream, environ={})
+    stream.seek(0)
+    assert stream.read() == render_report(sample()).replace("\u2717", "?").replace("\u2713", "?")
+    person = Tty()
+    print_report(sample(), person, environ={"COLUMNS": "70"})
+    assert "\x1b[1" in person.getvalue()
+    assert max(map(len, SGR.sub("", person.getvalue()).split("\n"))) <= 70
 
 
 # ---------------------------------------------------------------- markdown

@@ -22,7 +22,7 @@ def case(
 ) -> CaseResult:
     ref = CaseRef(
         id=f"{name}#{repeat}" if repeat else name,
-        suite=name.split("/")[0],
+        suite=name.split("/", maxsplit=1)[0],
         prompt="p",
         target="t",
         row=0,

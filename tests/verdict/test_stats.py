@@ -65,7 +65,7 @@ def test_nothing_observed_has_no_value() -> None:
     ("k", "n", "confidence"), [(2, 1, 0.95), (-1, 3, 0.95), (1, 2, 1.0), (1, 2, float("nan"))]
 )
 def test_impossible_arguments_are_refused(k: int, n: int, confidence: float) -> None:
-    with pytest.raises(ValueError, match="not between 0 and 1|cannot have passed"):
+    with pytest.raises(ValueError, match=r"not between 0 and 1|cannot have passed"):
         pass_rate(k, n, confidence)
 
 
