@@ -124,7 +124,9 @@ def _pieces(text: str) -> Iterator[tuple[str, str]]:
         yield ("end" if tag[1] else "empty" if tag[3].endswith("/") else "start"), name
         if name in _RAW_TEXT and not tag[1]:
             lowered = lowered if lowered is not None else text.lower()
-            position = max(position, lowered.find(f"</{name}", position))
+            position = lowered.find(f"</{name}", position)
+            if position < 0:  # the rest of the text is inside
+                return
     yield "text", text[position:]
 
 

@@ -231,7 +231,7 @@ def _ngrams(words: Sequence[str], n: int) -> Counter[tuple[str, ...]]:
 
 def _wmt_words(text: str) -> list[str]:
     """The words as the WMT's script mteval-v13a cuts them: punctuation apart, but not in numbers."""
-    line = text.replace("<skipped>", "").replace("-\n", "").replace("\n", " ")
+    line = text.rstrip().replace("<skipped>", "").replace("-\n", "").replace("\n", " ")
     for entity, sign in _ENTITIES:
         line = line.replace(entity, sign)
     line = f" {line} "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Final, NoReturn
@@ -19,7 +20,9 @@ from evalrunner.values.spec import CheckSpec
 SEARCH_EFFORT: Final = 16_000_000
 """Characters that contains-json reads again and again before it says that it cannot decide."""
 
-_FAILED_DEPTH: Final = 1_000
+_TOO_DEEP_EFFORT: Final = 200_000  # a RecursionError takes a millisecond
+_COUNTING_EFFORT: Final = 8  # a JSONDecodeError counts the lines up to its place
+_OPENING: Final = re.compile(r"""\{\s*["}]|\[\s*[\]\[{"0-9tfn-]""")
 
 
 def _refuse_constant(name: str) -> NoReturn:
@@ -111,14 +114,15 @@ def embedded_json(text: str) -> Iterator[object]:
         ValueError: So many broken beginnings overlap that looking further would take too long.
     """
     position, effort = 0, 0
-    while (start := _next_opening(text, position)) is not None:
+    while opening := _OPENING.search(text, position):
+        start = opening.start()
         try:
             found, position = _DECODER.raw_decode(text, start)
         except json.JSONDecodeError as error:
-            effort += error.pos - start + 1
+            effort += error.pos - start + error.pos // _COUNTING_EFFORT
             position = start + 1
         except RecursionError:
-            effort += _FAILED_DEPTH
+            effort += _TOO_DEEP_EFFORT
             position = start + 1
         except ValueError:  # NaN or Infinity, at an unknown place
             effort += len(text) - start
@@ -129,11 +133,3 @@ def embedded_json(text: str) -> Iterator[object]:
             raise ValueError(
                 "the answer has too many broken beginnings of JSON to look at them all"
             )
-
-
-def _next_opening(text: str, position: int) -> int | None:
-    """Where the next ``{`` or ``[`` stands that can open JSON."""
-    brace = text.find("{", position)
-    bracket = text.find("[", position, brace if brace >= 0 else len(text))
-    best = bracket if bracket >= 0 else brace
-    return best if best >= 0 else None
