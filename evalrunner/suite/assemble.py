@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
+from functools import partial
 from typing import TypeVar
 
 from evalrunner.errors import ConfigError, LoadError, Problem, TemplateError
@@ -84,11 +85,9 @@ class SuiteBuilder:
         prompts = []
         for index, item in enumerate(file.prompts):
             path: Path = ("prompts", index) if wrapped else ("prompts",)
-            prompt = self._try(
-                path, lambda item=item, n=index, path=path: self._prompt(item, n, path)
-            )
+            prompt = self._try(path, partial(self._prompt, item, index, path))
             if prompt is not None:
-                self._try(path, lambda prompt=prompt: PromptTemplate(prompt))
+                self._try(path, partial(PromptTemplate, prompt))
                 prompts.append(prompt)
         for index, label in _twice([prompt.label for prompt in prompts]):
             self._say(f"the label {label!r} is given twice", ("prompts", index))
@@ -136,9 +135,7 @@ class SuiteBuilder:
         specs = []
         for index, model in enumerate(models):
             path: Path = ("checks", index)
-            spec = self._try(
-                path, lambda model=model, path=path: self.check(model, self._source(path))
-            )
+            spec = self._try(path, partial(self.check, model, self._source(path)))
             if spec is not None:
                 specs.append(spec)
         return tuple(specs)
@@ -308,7 +305,7 @@ def _chat(document: Document) -> tuple[Message, ...]:
 
 def _chat_messages(value: Json) -> tuple[Message, ...]:
     if not isinstance(value, list):
-        raise ValueError("rubricPrompt must be text or a list of chat messages")  # noqa: TRY004
+        raise ValueError("rubricPrompt must be text or a list of chat messages")
     try:
         return _messages(ChatFile.model_validate({"messages": value}).messages)
     except ValueError:

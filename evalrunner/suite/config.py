@@ -25,7 +25,6 @@ from evalrunner.suite.fields import (
     Label,
     ModuleName,
     Positive,
-    Real,
     Seconds,
     Section,
     Share,
@@ -197,7 +196,7 @@ class CostGateSection(Section):
 
     on: Annotated[
         list[Literal["window", "projected"]], BeforeValidator(_one_or_more), Field(min_length=1)
-    ] = ["window", "projected"]
+    ] = Field(default=["window", "projected"])
     basis: Literal["total", "production"] = "total"
     window_days: Annotated[int, Field(ge=1, le=366)] = 28
     healthy: Share = CostGateConfig().healthy

@@ -10,7 +10,6 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Wit
 
 from evalrunner.suite.labels import checked_label, tag_texts
 from evalrunner.suite.tree import WrittenFloat
-from evalrunner.values.exchange import Json
 from evalrunner.values.money import Picodollars, from_usd
 
 _DURATION: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(s|m|h|d|w)")

@@ -96,7 +96,7 @@ def name_below(root: Path, path: Path) -> str:
 
 
 def text_of(data: bytes, name: str) -> str:
-    """The UTF-8 text of a file: byte order mark dropped, every line ended by ``\\n`` alone.
+    r"""The UTF-8 text of a file: byte order mark dropped, every line ended by ``\n`` alone.
 
     So a checkout on Windows sends and hashes the same text as one on Linux. Unicode is not normalised.
 
@@ -104,8 +104,8 @@ def text_of(data: bytes, name: str) -> str:
         ConfigError: The bytes are not UTF-8.
 
     Example:
-        >>> text_of(b"\\xef\\xbb\\xbfa\\r\\nb", "x.txt")
-        'a\\nb'
+        >>> text_of(b"\xef\xbb\xbfa\r\nb", "x.txt")
+        'a\nb'
     """
     try:
         text = data.decode("utf-8-sig")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from json.decoder import scanstring
+from collections import Counter
+from json.decoder import scanstring  # type: ignore[attr-defined]  # public, unstubbed
 from typing import Final
 
 from evalrunner.errors import Problem
@@ -24,8 +25,8 @@ def _unique(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
     """The mapping of the pairs, unless a key stands twice."""
     found = dict(pairs)
     if len(found) != len(pairs):
-        seen: set[str] = set()
-        twice = next(name for name, _ in pairs if name in seen or seen.add(name))
+        names = Counter(name for name, _ in pairs)
+        twice = names.most_common(1)[0][0]
         raise ValueError(f"the key {twice[:80]!r} is given twice")
     return found
 
@@ -39,6 +40,9 @@ _DECODER: Final = json.JSONDecoder(
     parse_constant=refuse_constant,
     parse_int=whole_number,
     parse_float=_finite,
+)
+_KEEPING_TEXT: Final = json.JSONDecoder(
+    parse_constant=refuse_constant, parse_int=whole_number, parse_float=real_number
 )
 
 
@@ -103,7 +107,9 @@ def _walk(builder: TreeBuilder, text: str) -> None:
 
 
 def _tell_text(builder: TreeBuilder, text: str, position: int, line: int, column: int) -> int:
-    value, end = scanstring(text, position, True)
+    value: str
+    end: int
+    value, end = scanstring(text, position)
     if builder.expects_key:
         builder.key(value, line, column)
     else:
@@ -124,7 +130,7 @@ def _tell(builder: TreeBuilder, token: str, line: int, column: int) -> None:
 
 def _scalar(builder: TreeBuilder, token: str, line: int, column: int) -> Json:
     try:
-        value: Json = json.loads(token, parse_int=whole_number, parse_float=real_number)
+        value: Json = _KEEPING_TEXT.decode(token)
     except ValueError as error:
         raise builder.error(str(error), line, column) from None
     return value

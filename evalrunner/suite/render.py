@@ -29,9 +29,9 @@ _NOWHERE: Final = SourceRef(file="")
 
 @lru_cache(maxsize=4096)
 def compile_template(text: str, source: SourceRef = _NOWHERE) -> Template:
-    """The template in a text, compiled.
+    r"""The template in a text, compiled.
 
-    Line ends become ``\\n``. Text without template marks stands for itself.
+    Line ends become ``\n``. Text without template marks stands for itself.
 
     Args:
         text: The template.
@@ -52,7 +52,7 @@ def compile_template(text: str, source: SourceRef = _NOWHERE) -> Template:
     parts = _plain_parts(text)
     if parts is not None:
         return _Joined(text, tuple(parts), source)
-    from evalrunner.suite.sandbox import compile_jinja  # noqa: PLC0415  # jinja2: few need it
+    from evalrunner.suite.sandbox import compile_jinja  # jinja2: few need it
 
     return compile_jinja(text, source)
 
@@ -77,7 +77,7 @@ class _Constant:
     def names(self) -> frozenset[str]:
         return frozenset()
 
-    def render(self, variables: Vars) -> str:  # noqa: ARG002  # a template's signature
+    def render(self, variables: Vars) -> str:
         return self.text
 
 

@@ -14,10 +14,10 @@ from typing import Final
 
 from jinja2 import StrictUndefined, Undefined, UndefinedError, nodes
 from jinja2 import TemplateError as JinjaError
-from jinja2.exceptions import TemplateSyntaxError
+from jinja2.exceptions import SecurityError, TemplateSyntaxError
 from jinja2.meta import find_undeclared_variables
 from jinja2.runtime import LoopContext
-from jinja2.sandbox import ImmutableSandboxedEnvironment, SecurityError
+from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from evalrunner.errors import Problem, TemplateError
 from evalrunner.suite.sandbox_filters import FILTERS, TESTS, LimitPassed, bounded_text, joined
@@ -99,7 +99,7 @@ def compile_jinja(text: str, source: SourceRef) -> JinjaTemplate:
         _bound(tree)
         return JinjaTemplate(_ENVIRONMENT.from_string(tree), names, source)
     except TemplateSyntaxError as error:
-        raise _error(source, error.message or "syntax error", error.lineno) from None
+        raise _error(source, error.message or "syntax error", error.lineno or 1) from None
     except (JinjaError, SyntaxError, ValueError, OverflowError) as error:
         raise _error(source, f"this is not a template: {error}", 1) from None
     except (RecursionError, MemoryError):
@@ -177,7 +177,7 @@ def _refuse_foreign(tree: nodes.Template) -> None:
         seen += 1
         if not isinstance(node, _ALLOWED):
             word = _WORDS.get(type(node), type(node).__name__.lower())
-            raise TemplateSyntaxError(f"templates may not use {word}", node.lineno)
+            raise TemplateSyntaxError(f"templates may not use {word}", node.lineno or 1)
         _refuse_shape(node, loops, seen)
         inner = loops + isinstance(node, nodes.For)
         stack += [(child, inner) for child in node.iter_child_nodes()]
@@ -230,7 +230,7 @@ def _concat_filter(node: nodes.Concat) -> nodes.Filter:
     return _filtered(nodes.List(node.nodes, lineno=node.lineno), "_concat", node.lineno)
 
 
-def _filtered(node: nodes.Expr, name: str, line: int) -> nodes.Filter:
+def _filtered(node: nodes.Node, name: str, line: int) -> nodes.Filter:
     return nodes.Filter(node, name, [], [], None, None, lineno=line)
 
 
@@ -284,7 +284,7 @@ class _Sandbox(ImmutableSandboxedEnvironment):
                 return self.undefined(obj=obj, name=str(argument))
         return self.undefined(obj=obj, name=str(argument))
 
-    def is_safe_callable(self, obj: object) -> bool:  # noqa: ARG002  # nothing is
+    def is_safe_callable(self, obj: object) -> bool:
         return False
 
     def call_binop(self, context: object, operator: str, left: object, right: object) -> object:

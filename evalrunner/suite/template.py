@@ -15,14 +15,12 @@ Vars: TypeAlias = Mapping[str, Json]
 
 
 class Template(Protocol):
-    """A compiled template.
-
-    Attributes:
-        names: The variables that it may ask for.
-    """
+    """A compiled template."""
 
     @property
-    def names(self) -> frozenset[str]: ...
+    def names(self) -> frozenset[str]:
+        """The variables that it may ask for."""
+        ...
 
     def render(self, variables: Vars) -> str:
         """The text for one row.

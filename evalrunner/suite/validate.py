@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -94,11 +95,12 @@ def _plain_words(message: str) -> str:
     return message.replace("a string", "text").replace("dictionary", "mapping")
 
 
-def _all_names(model: type[BaseModel]) -> set[str]:
+@cache
+def _all_names(model: type[BaseModel]) -> frozenset[str]:
     """The names of every field of a model and of the models inside it."""
     found: set[str] = set()
     _gather(model.model_json_schema(by_alias=True), found)
-    return found
+    return frozenset(found)
 
 
 def _gather(schema: object, found: set[str]) -> None:

@@ -51,8 +51,8 @@ def _feed(builder: TreeBuilder, text: str) -> None:
         elif isinstance(event, (yaml.MappingStartEvent, yaml.SequenceStartEvent)):
             _refuse_tag(builder, event)
             line, column = _place(event)
-            container = {} if isinstance(event, yaml.MappingStartEvent) else []
-            builder.open(container, line, column)
+            mapping = isinstance(event, yaml.MappingStartEvent)
+            builder.open({} if mapping else [], line, column)
         elif isinstance(event, yaml.CollectionEndEvent):
             builder.close()
         elif isinstance(event, yaml.AliasEvent):
@@ -90,7 +90,8 @@ def _refuse_tag(builder: TreeBuilder, event: _Event) -> None:
 
 
 def _place(event: _Event) -> tuple[int, int]:
-    return event.start_mark.line + 1, event.start_mark.column + 1
+    mark = event.start_mark
+    return (mark.line + 1, mark.column + 1) if mark else (1, 1)
 
 
 def _sentence(error: yaml.MarkedYAMLError) -> str:
