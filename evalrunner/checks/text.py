@@ -27,6 +27,9 @@ FINISH_REASONS: Final[Mapping[str, str]] = {
 }
 """What providers call the four reasons ``stop``, ``length``, ``tool_calls`` and ``content_filter``."""
 
+_MAX_QUOTED: Final = 80
+_MAX_MISSING_TOLD: Final = 10
+
 
 def verdict(holds: bool, fact: str) -> Score:  # noqa: FBT001  # it is what the verdict is about
     """A score of 1 or 0 with the fact that it stands for."""
@@ -41,6 +44,11 @@ def as_text(value: Json) -> str:
         ('a', '42', 'true')
     """
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=dict)
+
+
+def quoted(text: str) -> str:
+    """The text as a reason shows it: on one line, and not more than its beginning."""
+    return repr(text) if len(text) <= _MAX_QUOTED else f"{text[:_MAX_QUOTED]!r}…"
 
 
 def as_list(value: Json) -> list[str]:
@@ -135,7 +143,7 @@ def _containing(needle_of: Callable[[Json], str], fold: Callable[[str], str]) ->
     def grade(context: CheckContext) -> Score:
         needle = needle_of(context.value)
         holds = fold(needle) in fold(context.output)
-        return verdict(holds, f"contains {needle!r}" if holds else f"does not contain {needle!r}")
+        return verdict(holds, f"{'contains' if holds else 'does not contain'} {quoted(needle)}")
 
     return grade
 
@@ -177,7 +185,7 @@ def _listing(fold: Callable[[str], str], *, every: bool) -> Grade:
 
 
 def _missing(needles: Sequence[str]) -> str:
-    return "does not contain " + ", ".join(map(repr, needles[:10]))
+    return "does not contain " + ", ".join(map(quoted, needles[:_MAX_MISSING_TOLD]))
 
 
 def starts_with(spec: CheckSpec) -> Grade:
@@ -189,7 +197,7 @@ def starts_with(spec: CheckSpec) -> Grade:
 def _starts_with(context: CheckContext) -> Score:
     start = as_needle(context.value)
     holds = context.output.startswith(start)
-    return verdict(holds, f"{'starts' if holds else 'does not start'} with {start!r}")
+    return verdict(holds, f"{'starts' if holds else 'does not start'} with {quoted(start)}")
 
 
 def word_count(spec: CheckSpec) -> Grade:

@@ -102,3 +102,9 @@ def test_finish_reasons_in_every_dialect(found: str, value: str, passes: bool) -
 def test_an_unknown_finish_reason_is_an_error(name: str) -> None:
     with pytest.raises(ValueError, match="no finish reason"):
         grade(name, "", "stop")
+
+
+def test_a_reason_quotes_no_more_than_a_line() -> None:
+    assert grade("contains", "x", "a\nb").reason == "does not contain 'a\\nb'"
+    for name in ("contains", "starts-with", "contains-all"):
+        assert len(str(grade(name, "x", "a" * 1_000_000).reason)) < 200
