@@ -145,8 +145,7 @@ class HubRows:
 
     def rows(self) -> Iterator[RawRow]:
         """A row for each record; the number of the record stands for a line."""
-        os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
-        datasets = _module("datasets", self.file)
+        datasets = _quiet_library(self.file, offline=self.offline or self.address.local)
         try:
             yield from _numbered(iter(self._open(datasets)), self.file)
         except LoadError:
@@ -221,6 +220,21 @@ def _data_files(path: Path, split: str) -> list[Path]:
     named = [file for file in found if split in file.relative_to(path).as_posix()]
     chosen = named or found
     return [file for file in chosen if file.suffix == chosen[0].suffix]
+
+
+def _quiet_library(file: str, *, offline: bool) -> Any:
+    """``datasets`` without its telemetry: a usage count, a user agent, progress bars.
+
+    The environment is what it reads when first imported, its configuration what it reads later.
+    """
+    os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+    os.environ["HF_UPDATE_DOWNLOAD_COUNTS"] = "0"
+    datasets = _module("datasets", file)
+    datasets.config.HF_UPDATE_DOWNLOAD_COUNTS = False
+    datasets.config.HF_HUB_OFFLINE = offline
+    _module("huggingface_hub.constants", file).HF_HUB_OFFLINE = offline
+    datasets.disable_progress_bars()
+    return datasets
 
 
 def _module(name: str, file: str) -> Any:

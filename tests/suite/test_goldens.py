@@ -33,9 +33,7 @@ SUITE = "prompts: '{{q}}'"
         ("yaml", "- {q: a, n: 1}\n- q: b\n  n: 2\n", [1, 2]),
     ],
 )
-def test_format_gives_rows_with_lines(
-    load: Load, ending: str, text: str, lines: list[int]
-) -> None:
+def test_format_gives_rows_with_lines(load: Load, ending: str, text: str, lines: list[int]) -> None:
     loaded = load(SUITE, golden=text, ending=ending)
     rows = list(loaded.goldens.rows())
     assert [row.vars for row in rows] == [{"q": "a", "n": 1}, {"q": "b", "n": 2}]
@@ -136,13 +134,11 @@ def test_file_that_changed_since_it_was_hashed_is_refused(load: Load, write: Wri
         list(source.rows())
 
 
-def test_hundred_thousand_rows_stream_in_flat_memory(load: Load, write: Write) -> None:
-    loaded = load(SUITE, golden=ROWS)
+def test_hundred_thousand_rows_stream_in_flat_memory(tmp_path: Path, write: Write) -> None:
     row = json.dumps({"q": "what is the price of a lamp?", "expected": "x" * 60})
     write("golden/rows.jsonl", f"{row}\n" * 100_000)
-    project = load_project(Path(loaded.goldens.format._file._root))  # type: ignore[attr-defined]  # noqa: SLF001
-    paths = [project.root / "suites" / "one.yaml"]
-    source = load_suites(project, paths, check_rows=False)[0].goldens
+    suite = write("suites/one.yaml", f"{SUITE}\ngolden: file://../golden/rows.jsonl\n")
+    source = load_suites(load_project(tmp_path), [suite], check_rows=False)[0].goldens
     tracemalloc.start()
     count = sum(1 for _ in source.rows())
     peak = tracemalloc.get_traced_memory()[1]
@@ -238,9 +234,7 @@ def test_good_hub_address() -> None:
     ],
 )
 @pytest.mark.filterwarnings("ignore")  # the library's own
-def test_local_data_set(
-    tmp_path: Path, write: Write, reference: str, expected: list[str]
-) -> None:
+def test_local_data_set(tmp_path: Path, write: Write, reference: str, expected: list[str]) -> None:
     pytest.importorskip("datasets")
     write("data/test.jsonl", '{"q": "t1"}\n{"q": "t2"}\n')
     write("data/train.jsonl", '{"q": "r1"}\n')
@@ -249,6 +243,17 @@ def test_local_data_set(
     rows = list(itertools.islice(loaded.goldens.rows(), 10))
     assert [row.vars["q"] for row in rows] == expected
     assert len(loaded.files) == 2
+
+
+@pytest.mark.filterwarnings("ignore")  # the library's own
+def test_offline_data_set_reaches_for_nothing(tmp_path: Path, write: Write) -> None:
+    pytest.importorskip("datasets")
+    write("suites/one.yaml", "prompts: hi\ngolden: hf://owner/name?revision=abc\n")
+    paths = [tmp_path / "suites" / "one.yaml"]
+    (loaded,) = load_suites(load_project(tmp_path), paths, offline=True)
+    assert loaded.goldens.remote
+    with pytest.raises(LoadError, match="hf://owner/name@abc:1: the data set cannot be read"):
+        list(loaded.goldens.rows())
 
 
 def test_local_data_set_outside_the_root_is_refused(tmp_path: Path, write: Write) -> None:

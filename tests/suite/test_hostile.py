@@ -126,7 +126,20 @@ SCALARS = (
     "2026-01-01", "12:30:45", "''", '"a\\u0000b"', '"\\x41"', "!!int 3", "*a", "&a b", "<<", "@x",
     "`", "%", "|", ">", "''''", "é", "\u202e", "\x85", "a#b", "a/b", "- a", "? a", "{", "]", "user",
 )  # fmt: skip
-MUTATIONS = (b"\0", b"\t", b"\r", b"\xff", b"\xef\xbb\xbf", b"\n", b'"', b"'", b"{", b"]", b":", b"*")
+MUTATIONS = (
+    b"\0",
+    b"\t",
+    b"\r",
+    b"\xff",
+    b"\xef\xbb\xbf",
+    b"\n",
+    b'"',
+    b"'",
+    b"{",
+    b"]",
+    b":",
+    b"*",
+)
 
 
 def value(rng: random.Random, depth: int) -> object:
@@ -143,7 +156,9 @@ def yaml_text(node: object, indent: int = 0) -> str:
     """A value as block YAML; scalars as they are, quoted or not."""
     pad = "  " * indent
     if isinstance(node, dict):
-        return "".join(f"{pad}{k}:{yaml_child(v, indent)}" for k, v in node.items()) or f"{pad}{{}}\n"
+        return (
+            "".join(f"{pad}{k}:{yaml_child(v, indent)}" for k, v in node.items()) or f"{pad}{{}}\n"
+        )
     if isinstance(node, list):
         return "".join(f"{pad}-{yaml_child(item, indent)}" for item in node) or f"{pad}[]\n"
     return f"{pad}{node}\n"

@@ -54,7 +54,7 @@ def render(text: str) -> str:
         ("{% if flag %}a\r\nb{% endif %}\n", "a\nb\n"),
         ("a{# gone #}b", "ab"),
         ("{# {{ undefined_name }} #}", ""),
-        ("{% for x in xs %}{{ loop.index }}{{ x }}{% endfor %}", '11' '2two3{"deep":"er"}'),
+        ("{% for x in xs %}{{ loop.index }}{{ x }}{% endfor %}", '112two3{"deep":"er"}'),
         ("{% for k, v in user|items %}{{ k }},{% endfor %}", "name,items,__class__,"),
         ("{{ missing|default('d') }}", "d"),
         ("{{ name|upper }} {{ xs|length }} {{ name ~ n }} {{ n * 2 + 1 }}", "ADA 3 Ada3 7"),
