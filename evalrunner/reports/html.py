@@ -51,6 +51,11 @@ def render(report: RunReport) -> str:
         variants=variants(report.cases),
         cases=[(case, *failed_check(case), prompt_head(case)) for case in cases[:MOST_CASES]],
         left_out=max(0, len(cases) - MOST_CASES),
+        line=_line,
+        block=_block,
+        conversation=_conversation,
+        dollars=dollars,
+        share=share,
     )
 
 
@@ -95,13 +100,6 @@ def _conversation(case: CaseResult) -> list[tuple[str, Json]]:
 @cache
 def _template() -> Template:
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
-    environment.filters |= {
-        "block": _block,
-        "line": _line,
-        "dollars": dollars,
-        "conversation": _conversation,
-    }
-    environment.globals |= {"share": share}
     return environment.from_string(_PAGE)
 
 
@@ -139,7 +137,7 @@ _PAGE: Final = """<!doctype html>
 <table>
 <tr><th>gate</th><th>suite</th><th>decision</th><th>observed</th><th>limit</th><th>detail</th></tr>
 {% for gate in report.gates %}
-<tr><td>{{ gate.name | line }}</td><td>{{ (gate.suite or '') | line }}</td><td>{{ gate.decision.value }}</td><td>{{ (gate.observed or '') | line }}</td><td>{{ (gate.limit or '') | line }}</td><td>{{ gate.detail | line }}</td></tr>
+<tr><td>{{ line(gate.name) }}</td><td>{{ line((gate.suite or '')) }}</td><td>{{ gate.decision.value }}</td><td>{{ line((gate.observed or '')) }}</td><td>{{ line((gate.limit or '')) }}</td><td>{{ line(gate.detail) }}</td></tr>
 {% endfor %}
 </table>
 {% endif %}
@@ -147,33 +145,33 @@ _PAGE: Final = """<!doctype html>
 <table>
 <tr><th>suite</th><th>prompt</th><th>target</th><th>passed</th><th>cost</th><th>median latency</th></tr>
 {% for each in variants %}
-<tr><td>{{ each.suite | line }}</td><td>{{ each.prompt | line }}</td><td>{{ each.target | line }}</td><td>{{ each.passed }}/{{ each.decided }} ({{ share(each.passed, each.decided) }})</td><td>{{ each.nominal | dollars }}</td><td>{% if each.latency_seconds is not none %}{{ '%.2f' | format(each.latency_seconds) }} s{% endif %}</td></tr>
+<tr><td>{{ line(each.suite) }}</td><td>{{ line(each.prompt) }}</td><td>{{ line(each.target) }}</td><td>{{ each.passed }}/{{ each.decided }} ({{ share(each.passed, each.decided) }})</td><td>{{ dollars(each.nominal) }}</td><td>{% if each.latency_seconds is not none %}{{ '%.2f' | format(each.latency_seconds) }} s{% endif %}</td></tr>
 {% endfor %}
 </table>
 {% endif %}
 <table>
 {% for name, text in facts %}
-<tr><th>{{ name }}</th><td>{{ text | line }}</td></tr>
+<tr><th>{{ name }}</th><td>{{ line(text) }}</td></tr>
 {% endfor %}
 </table>
 {% for case, check, reason, asked in cases %}
 <details class="{{ case.outcome.value }}">
-<summary><i></i>{{ case.case.id | line }}<small>{{ case.outcome.value }} {{ check | line }} {{ asked | line }}</small></summary>
-<p>{{ case.case.source.file | line }}:{{ case.case.source.line }}</p>
-{% for role, text in case | conversation %}
-{{ role | line }}<pre>{{ text | block }}</pre>
+<summary><i></i>{{ line(case.case.id) }}<small>{{ case.outcome.value }} {{ line(check) }} {{ line(asked) }}</small></summary>
+<p>{{ line(case.case.source.file) }}:{{ case.case.source.line }}</p>
+{% for role, text in conversation(case) %}
+{{ line(role) }}<pre>{{ block(text) }}</pre>
 {% endfor %}
 {% if case.subject is not none %}
-answer of {{ case.subject.model | line }}{{ ' (cached)' if case.subject.record.cached }}<pre>{{ case.subject.response.text | block }}</pre>
+answer of {{ line(case.subject.model) }}{{ ' (cached)' if case.subject.record.cached }}<pre>{{ block(case.subject.response.text) }}</pre>
 {% endif %}
 {% if case.confirmed_from is not none %}
-answer of {{ case.confirmed_from.model | line }}, before confirmation<pre>{{ case.confirmed_from.response.text | block }}</pre>
+answer of {{ line(case.confirmed_from.model) }}, before confirmation<pre>{{ block(case.confirmed_from.response.text) }}</pre>
 {% endif %}
 {% for check in case.checks %}
-{{ check.type | line }}: {{ check.outcome.value }}<pre>{{ check.reason | block }}</pre>
+{{ line(check.type) }}: {{ check.outcome.value }}<pre>{{ block(check.reason) }}</pre>
 {% endfor %}
 {% if case.reason is not none and not case.checks %}
-reason<pre>{{ reason | block }}</pre>
+reason<pre>{{ block(reason) }}</pre>
 {% endif %}
 </details>
 {% endfor %}
