@@ -106,5 +106,12 @@ def test_an_unknown_finish_reason_is_an_error(name: str) -> None:
 
 def test_a_reason_quotes_no_more_than_a_line() -> None:
     assert grade("contains", "x", "a\nb").reason == "does not contain 'a\\nb'"
-    for name in ("contains", "starts-with", "contains-all"):
-        assert len(str(grade(name, "x", "a" * 1_000_000).reason)) < 200
+    huge = "a" * 1_000_000
+    for name, value in (("contains", huge), ("starts-with", huge), ("contains-all", [huge])):
+        assert len(str(grade(name, "x", value).reason)) < 200
+
+
+@pytest.mark.parametrize("value", ['"never closed', "a" * 1_000_000])
+def test_a_list_that_cannot_be_read_is_an_error(value: str) -> None:
+    with pytest.raises(ValueError, match="cannot be read"):
+        grade("contains-any", "x", value)
