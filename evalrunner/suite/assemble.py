@@ -269,7 +269,7 @@ def _target(model: TargetModel, label: str, source: SourceRef) -> Target:
         return Target(label=label, model=model.model or model.tier, source=source)
     kind = "python" if model.python else "http" if model.http else "command"
     spec = _json(model.model_dump(exclude_none=True, exclude={"label"}))
-    assert isinstance(spec, dict)  # noqa: S101  # a model dumps as a mapping
+    assert isinstance(spec, dict)  # a model dumps as a mapping
     return Target(label=label, kind=kind, spec=spec, source=source)
 
 

@@ -104,7 +104,7 @@ def _price_form(value: object) -> str | None:
 
 
 def _free(value: object) -> object:
-    return {} if value == "free" or value == 0 else value
+    return {} if value in ("free", 0) else value
 
 
 PriceField = Annotated[

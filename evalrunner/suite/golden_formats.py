@@ -231,7 +231,7 @@ class DocumentRows:
     def _items(self) -> Sequence[Json]:
         value: Json = self.document.value
         for step in self.path:
-            value = value[step]  # type: ignore[index,call-overload]  # the suite's model walked here
+            value = value[step]  # type: ignore[index]  # the suite's model walked here
         if not isinstance(value, list):
             raise self.document.error("golden rows must be a list of mappings", self.path)
         return value

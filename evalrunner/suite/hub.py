@@ -158,7 +158,7 @@ class HubRows:
         """``None``: there are no lines."""
         return None
 
-    def _open(self, datasets: Any) -> Any:
+    def _open(self, datasets: Any) -> Any:  # noqa: ANN401  # an optional library without types
         address = self.address
         if self.data_files:
             kind = _DATA_SUFFIXES[Path(self.data_files[0]).suffix.lower()]
@@ -222,7 +222,7 @@ def _data_files(path: Path, split: str) -> list[Path]:
     return [file for file in chosen if file.suffix == chosen[0].suffix]
 
 
-def _quiet_library(file: str, *, offline: bool) -> Any:
+def _quiet_library(file: str, *, offline: bool) -> Any:  # noqa: ANN401  # an optional library without types
     """``datasets`` without its telemetry: a usage count, a user agent, progress bars.
 
     The environment is what it reads when first imported, its configuration what it reads later.
@@ -237,7 +237,7 @@ def _quiet_library(file: str, *, offline: bool) -> Any:
     return datasets
 
 
-def _module(name: str, file: str) -> Any:
+def _module(name: str, file: str) -> Any:  # noqa: ANN401  # an optional library without types
     try:
         return import_module(name)
     except ImportError:

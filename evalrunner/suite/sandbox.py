@@ -274,7 +274,7 @@ class _Sandbox(ImmutableSandboxedEnvironment):
 
     def getitem(self, obj: object, argument: object) -> object:
         if isinstance(obj, Undefined):
-            return obj[argument]  # type: ignore[index]  # raises what StrictUndefined says
+            return obj[argument]  # raises what StrictUndefined says
         if isinstance(obj, Mapping) and isinstance(argument, str) and argument in obj:
             return obj[argument]
         if isinstance(obj, (list, tuple, str)) and isinstance(argument, (int, slice)):

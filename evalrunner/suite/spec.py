@@ -121,9 +121,9 @@ class CheckModel(Section):
         named = [part for part in (self.tier, self.provider, self.model) if part is not None]
         if len(named) > 1:
             raise ValueError("a check names its judge once: by tier, by model or by provider")
-        if self.rubric_prompt is not None and not isinstance(self.rubric_prompt, str):
-            if not is_chat(self.rubric_prompt):
-                raise ValueError("rubricPrompt must be text or a list of chat messages")
+        frame = self.rubric_prompt
+        if not (frame is None or isinstance(frame, str) or is_chat(frame)):
+            raise ValueError("rubricPrompt must be text or a list of chat messages")
         return self
 
 

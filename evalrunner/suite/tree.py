@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Final, TypeAlias
+from typing import Final, Self, TypeAlias
 
 from evalrunner.errors import LoadError, Problem
 from evalrunner.values.exchange import Json
@@ -29,7 +29,8 @@ class WrittenFloat(float):
     __slots__ = ("text",)
     text: str
 
-    def __new__(cls, text: str) -> WrittenFloat:
+    def __new__(cls, text: str) -> Self:
+        """The float that the text spells."""
         number = super().__new__(cls, text)
         number.text = text
         return number

@@ -19,8 +19,10 @@ from tests.suite.conftest import Write
 
 FULL = """\
 models:
-  small: {model: openai/llama, base_url: "HTTP://10.0.0.5:8080/v1/", revision: r1, price: {input_per_mtok: 0.05, output_per_mtok: "0.1"}}
-  big: {model: anthropic/claude-x, api_key_env: MY_KEY, params: {temperature: 0.5}, rpm: 5, timeout_seconds: 2m}
+  small: {model: openai/llama, base_url: "HTTP://10.0.0.5:8080/v1/", revision: r1,
+          price: {input_per_mtok: 0.05, output_per_mtok: "0.1"}}
+  big: {model: anthropic/claude-x, api_key_env: MY_KEY, params: {temperature: 0.5}, rpm: 5,
+        timeout_seconds: 2m}
   hour: {model: openai/x, base_url: "http://127.0.0.1/v1", price: {usd_per_hour: 1.8}}
   nothing: {model: openai/y, price: 0}
   gguf: local/models/a.gguf
@@ -55,7 +57,7 @@ def test_endpoints(project: Project) -> None:
         "override",
     )
     assert (big.client, big.timeout_seconds, big.params) == ("litellm", 120.0, {"temperature": 0.5})
-    assert (big.price, big.api_key_env, big.source.line) == (None, "MY_KEY", 3)
+    assert (big.price, big.api_key_env, big.source.line) == (None, "MY_KEY", 4)
     hour = project.models["hour"]
     assert hour.identity == '{"base_url":"http://127.0.0.1/v1","model":"x","provider":"openai"}'
     assert hour.price is not None
@@ -148,7 +150,7 @@ def test_pyproject_keeps_money_exact(tmp_path: Path, write: Write) -> None:
     project = load_project(tmp_path)
     assert project.cost.max_usd_per_run == 100_000_000_000
     write("pyproject.toml", "[project]\nname='x'\n\n[tool.evalrunner]\nfoo = 2026-01-01\n")
-    with pytest.raises(LoadError, match="pyproject.toml:4: .*quoted"):
+    with pytest.raises(LoadError, match=r"pyproject.toml:4: .*quoted"):
         load_project(tmp_path)
 
 

@@ -95,7 +95,7 @@ def test_identical_rows_are_numbered_and_ids_survive_reordering(load: Load) -> N
     found = [name for name, _ in row_ids(load(SUITE, golden="\n".join(texts)).goldens.rows())]
     base = digest({"a": 1})[:12]
     assert found == [base, digest({"a": 2})[:12], f"{base}-2", f"{base}-3", "mine"]
-    random.Random(1).shuffle(texts)  # noqa: S311  # not for secrets
+    random.Random(1).shuffle(texts)  # not for secrets
     again = [name for name, _ in row_ids(load(SUITE, golden="\n".join(texts)).goldens.rows())]
     assert sorted(again) == sorted(found)
 

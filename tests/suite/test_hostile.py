@@ -192,7 +192,7 @@ def generated(rng: random.Random) -> tuple[str, bytes]:
 def test_generated_input_gives_only_located_problems(project: Project) -> None:
     good = bad = 0
     for seed in range(GENERATED):
-        name, data = generated(random.Random(seed))  # noqa: S311  # not for secrets
+        name, data = generated(random.Random(seed))  # not for secrets
         started = time.process_time()
         try:
             load_bytes(project, name, data)
@@ -214,7 +214,7 @@ def test_generated_configuration_gives_only_our_errors(tmp_path: Path, ending: s
 
     name = "evalrunner.yaml" if ending == "yaml" else "pyproject.toml"
     for seed in range(GENERATED // 10):
-        rng = random.Random(seed)  # noqa: S311  # not for secrets
+        rng = random.Random(seed)  # not for secrets
         words = ("models", "tiers", "routing", "cache", "plugins", "cost", "report", "suites")
         config = {rng.choice(words): value(rng, 0) for _ in range(3)}
         text = yaml_text(config) if ending == "yaml" else f"[tool.evalrunner]\n{json.dumps(config)}"
