@@ -45,6 +45,8 @@ MARKDOWN: Final = [
     f"@octocat {MARK} #123 deadbeef",
     f"```\n# {MARK}\n![x](http://evil.example/{MARK})",
     f"````````\n<details>{MARK}",
+    f"x\n```\n# {MARK}\n![x](http://evil.example/{MARK})",
+    f"x\n   ``````\n<details>{MARK}",
     f"~~~\n{MARK}",
     f"</details></td></table>{MARK}",
     f"<!-- {MARK}",

@@ -52,6 +52,7 @@ def rows(passed: int, failed: int = 0, errored: int = 0) -> dict[str, Outcome]:
         (rows(5), "0.5", 1.0, FAIL),
         (rows(100), "0.95", 0.95, PASS),
         (rows(20), "0.95", 0.95, UNKNOWN),
+        (rows(20), "1", 0.95, UNKNOWN),
         (rows(60, 40), "0.95", 0.95, FAIL),
         (rows(95, 5), "0.95", 0.95, UNKNOWN),
     ],
