@@ -1,4 +1,4 @@
-"""What ``evalrunner.yaml`` may say, and the project that it describes."""
+"""The project that a configuration describes."""
 
 from __future__ import annotations
 
@@ -6,12 +6,18 @@ import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
-
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Discriminator, Field, Tag
 
 from evalrunner.errors import LoadError, Problem
-from evalrunner.suite.addresses import normal_url
+from evalrunner.suite.config_model import (
+    CacheSection,
+    ConfigFile,
+    CostGateSection,
+    CostSection,
+    ModelEntry,
+    SourceSection,
+    TiersSection,
+    maybe_usd,
+)
 from evalrunner.suite.document import parse_document
 from evalrunner.suite.endpoints import (
     LOCAL,
@@ -20,24 +26,12 @@ from evalrunner.suite.endpoints import (
     identity_of,
     split_id,
 )
-from evalrunner.suite.fields import (
-    AnyJson,
-    Label,
-    ModuleName,
-    Positive,
-    Seconds,
-    Section,
-    Share,
-    Usd,
-    UsdPerMtok,
-    VariableName,
-)
 from evalrunner.suite.files import read_file
 from evalrunner.suite.root import CONFIG_NAME, find_root, toml_section
 from evalrunner.suite.suggest import did_you_mean
 from evalrunner.suite.tree import Document, Mark, WrittenFloat, plain
 from evalrunner.suite.validate import sorted_problems, validated
-from evalrunner.values.exchange import Json, Tier
+from evalrunner.values.exchange import Json
 from evalrunner.values.money import Picodollars, Price, usd_text
 from evalrunner.values.project import (
     CacheConfig,
@@ -48,214 +42,7 @@ from evalrunner.values.project import (
     StoreConfig,
     Tiers,
 )
-from evalrunner.values.spec import Endpoint, Route, Routing, SourceRef
-
-SPEND_SOURCES = ("fixed", "focus", "litellm", "openai", "anthropic")
-"""The names of ``cost.production`` sources."""
-
-
-class TokenPrice(Section):
-    """A price by the token. Both directions are needed, since unknown is not zero."""
-
-    input_per_mtok: UsdPerMtok
-    output_per_mtok: UsdPerMtok
-    cached_input_per_mtok: UsdPerMtok | None = None
-    cache_write_per_mtok: UsdPerMtok | None = None
-
-    def price(self) -> Price:
-        """The same as a value."""
-        return Price(
-            input=Picodollars(self.input_per_mtok),
-            output=Picodollars(self.output_per_mtok),
-            cached_input=_maybe(self.cached_input_per_mtok),
-            cache_write=_maybe(self.cache_write_per_mtok),
-            source="override",
-        )
-
-
-class HourPrice(Section):
-    """The price of an hour of a machine's time."""
-
-    usd_per_hour: Usd
-
-    def price(self) -> Price:
-        """The same by the second, rounded up."""
-        return Price(per_second=Picodollars(-(-self.usd_per_hour // 3600)), source="override")
-
-
-class FreePrice(Section):
-    """No price at all, because the user says so."""
-
-    free: Literal[True] = True
-
-    def price(self) -> Price:
-        """A price of zero, with its provenance."""
-        return Price(source="free")
-
-
-def _price_form(value: object) -> str | None:
-    if value == "free" or (value == 0 and not isinstance(value, bool)):
-        return "free"
-    if isinstance(value, FreePrice):
-        return "free"
-    if isinstance(value, dict):
-        return "hour" if "usd_per_hour" in value else "token"
-    return None
-
-
-def _free(value: object) -> object:
-    return {} if value in ("free", 0) else value
-
-
-PriceField = Annotated[
-    Annotated[TokenPrice, Tag("token")]
-    | Annotated[HourPrice, Tag("hour")]
-    | Annotated[FreePrice, BeforeValidator(_free), Tag("free")],
-    Discriminator(_price_form),
-]
-
-
-def _short_model(value: object) -> object:
-    return {"model": value} if isinstance(value, str) else value
-
-
-class ModelEntry(Section):
-    """One entry of ``models:``."""
-
-    model: Annotated[str, AfterValidator(lambda text: "/".join(split_id(text)))]
-    base_url: Annotated[str, AfterValidator(normal_url)] | None = None
-    revision: Annotated[str, Field(min_length=1, max_length=200)] | None = None
-    api_key_env: VariableName | None = None
-    client: Literal["auto", "direct", "litellm"] = "auto"
-    params: dict[str, AnyJson] = Field(default_factory=dict)
-    price: PriceField | None = None
-    rpm: Annotated[int, Field(ge=1)] | None = None
-    tpm: Annotated[int, Field(ge=1)] | None = None
-    timeout_seconds: Seconds = 60.0
-    max_concurrency: Annotated[int, Field(ge=1, le=10_000)] | None = None
-
-
-class TiersSection(Section):
-    """Which model each tier is."""
-
-    proxy: str | None = None
-    frontier: str | None = None
-
-
-class RouteSection(Section):
-    """The route of one class of checks; what is absent keeps its default."""
-
-    subject: Literal["target", "proxy", "frontier"] | None = None
-    judge: Literal["proxy", "frontier"] | None = None
-    confirm: Literal["target", False] | None = None
-
-
-class RoutingSection(Section):
-    """The routes of both classes."""
-
-    format: RouteSection = RouteSection()
-    semantic: RouteSection = RouteSection()
-
-    def routing(self, base: Routing = Routing()) -> Routing:  # noqa: B008  # frozen
-        """The routes, with ``base`` where this is silent."""
-        return Routing(
-            format=_route(self.format, base.format), semantic=_route(self.semantic, base.semantic)
-        )
-
-
-class StoreSection(Section):
-    """One of several stores."""
-
-    url: str
-    mode: Literal["write", "read", "overlay"] = "write"
-
-
-class CacheSection(Section):
-    """Where answers are kept."""
-
-    url: Annotated[str, Field(min_length=1)] = "disk:"
-    namespace: Label | None = None
-    max_age: Seconds | None = None
-    stores: list[StoreSection] = Field(default_factory=list)
-    sign: bool | None = None
-    reuse: AnyJson = None
-
-
-class LedgerSection(Section):
-    """Where spend is written down."""
-
-    url: Annotated[str, Field(min_length=1)] = "sqlite:"
-
-
-def _one_or_more(value: object) -> object:
-    return [value] if isinstance(value, str) else value
-
-
-class CostGateSection(Section):
-    """When evals cost too much beside production."""
-
-    on: Annotated[
-        list[Literal["window", "projected"]], BeforeValidator(_one_or_more), Field(min_length=1)
-    ] = Field(default=["window", "projected"])
-    basis: Literal["total", "production"] = "total"
-    window_days: Annotated[int, Field(ge=1, le=366)] = 28
-    healthy: Share = CostGateConfig().healthy
-    warning: Share = CostGateConfig().warning
-    critical: Share = CostGateConfig().critical
-    fail_on: Literal["watch", "warning", "critical", "never"] = "warning"
-    on_inconclusive: Literal["fail", "warn"] = "fail"
-    min_production_usd: Usd = CostGateConfig().min_production_usd
-
-
-def _known_source(value: str) -> str:
-    if value not in SPEND_SOURCES:
-        hint = did_you_mean(value, SPEND_SOURCES) or f"one of {', '.join(SPEND_SOURCES)}"
-        raise ValueError(f"{value[:80]!r} is not a source of spend ({hint})")
-    return value
-
-
-class SourceSection(Section):
-    """One source of production spend; its adapter knows the other fields."""
-
-    model_config = ConfigDict(extra="allow", frozen=True, strict=True)
-    source: Annotated[str, AfterValidator(_known_source)]
-
-
-class CostSection(Section):
-    """What may be spent and what it is compared with."""
-
-    max_usd_per_run: Usd | None = None
-    max_usd_per_month: Usd | None = None
-    ledger: LedgerSection = LedgerSection()
-    runs_per_month: Positive | None = None
-    gate: CostGateSection = CostGateSection()
-    production: list[SourceSection] = Field(default_factory=list)
-
-
-class ReportSection(Section):
-    """What artifacts and comments may carry."""
-
-    include: Literal["outputs", "redacted", "none"] = "outputs"
-
-
-class ConfigFile(Section):
-    """The whole of ``evalrunner.yaml``."""
-
-    models: dict[Label, Annotated[ModelEntry, BeforeValidator(_short_model)]] = Field(
-        default_factory=dict
-    )
-    tiers: TiersSection = TiersSection()
-    routing: RoutingSection = RoutingSection()
-    cache: CacheSection = CacheSection()
-    plugins: list[ModuleName] = Field(default_factory=list)
-    cost: CostSection = CostSection()
-    report: ReportSection = ReportSection()
-    suites: list[str] = Field(default_factory=list)
-
-
-def config_schema() -> dict[str, Json]:
-    """The JSON Schema of ``evalrunner.yaml``, for editors and other programs."""
-    return ConfigFile.model_json_schema()
+from evalrunner.values.spec import Endpoint, SourceRef
 
 
 def load_project(start: Path, *, config: Path | None = None) -> Project:
@@ -406,16 +193,6 @@ def _gate_problems(gate: CostGateSection, document: Document) -> list[Problem]:
     return [document.problem(message, ("cost", "gate"))]
 
 
-def _route(section: RouteSection, base: Route) -> Route:
-    subject = section.subject or base.subject
-    confirm = base.confirm if section.confirm is None else section.confirm == "target"
-    return Route(
-        subject=subject,
-        judge=Tier(section.judge) if section.judge else base.judge,
-        confirm=confirm and subject != "target",
-    )
-
-
 def _cache(section: CacheSection) -> CacheConfig:
     return CacheConfig(
         url=section.url,
@@ -430,8 +207,8 @@ def _cache(section: CacheSection) -> CacheConfig:
 def _cost(section: CostSection) -> CostConfig:
     gate = section.gate
     return CostConfig(
-        max_usd_per_run=_maybe(section.max_usd_per_run),
-        max_usd_per_month=_maybe(section.max_usd_per_month),
+        max_usd_per_run=maybe_usd(section.max_usd_per_run),
+        max_usd_per_month=maybe_usd(section.max_usd_per_month),
         ledger_url=section.ledger.url,
         runs_per_month=section.runs_per_month,
         gate=CostGateConfig(
@@ -466,7 +243,3 @@ def _exact_usd(key: str, value: object) -> Json:
 def _as_json(value: object) -> Json:
     """A value of a free-form field; our parsers let nothing but JSON get so far."""
     return plain(value)  # type: ignore[arg-type]
-
-
-def _maybe(amount: int | None) -> Picodollars | None:
-    return None if amount is None else Picodollars(amount)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
@@ -49,7 +49,7 @@ def read_file(root: Path, path: Path, *, limit_bytes: int = DOCUMENT_LIMIT) -> F
 
 
 @contextmanager
-def open_file(root: Path, path: Path) -> Iterator[BinaryIO]:
+def open_file(root: Path, path: Path) -> Generator[BinaryIO, None, None]:
     """The file opened for streaming, under the same rules as :func:`read_file`.
 
     Errors while the caller reads are mapped too.

@@ -70,7 +70,7 @@ _ALLOWED: Final = (
     nodes.Concat,
     nodes.Keyword,
 )
-_WORDS: Final = {
+_WORDS: Final[dict[type[nodes.Node], str]] = {
     nodes.Call: "calls",
     nodes.Pow: "powers (**)",
     nodes.Include: "include",

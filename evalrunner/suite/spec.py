@@ -16,7 +16,7 @@ from pydantic import (
 )
 
 from evalrunner.suite.addresses import normal_url
-from evalrunner.suite.config import RoutingSection
+from evalrunner.suite.config_model import RoutingSection
 from evalrunner.suite.fields import AnyJson, Label, Real, Seconds, Section, Share, Tags, Usd
 from evalrunner.values.exchange import Json
 

@@ -9,7 +9,8 @@ import pytest
 
 from evalrunner.errors import ConfigError, LoadError
 from evalrunner.suite.addresses import is_loopback, normal_url
-from evalrunner.suite.config import config_schema, load_project
+from evalrunner.suite.config import load_project
+from evalrunner.suite.config_model import config_schema
 from evalrunner.suite.endpoints import endpoint_for
 from evalrunner.suite.root import find_root
 from evalrunner.values.exchange import Tier
