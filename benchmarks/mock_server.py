@@ -22,6 +22,7 @@ import time
 from array import array
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from json.encoder import encode_basestring_ascii as quoted
 from typing import cast
 from urllib.parse import parse_qs, urlsplit
 
@@ -94,7 +95,7 @@ def answer_to(model: bytes, body: bytes) -> str:
     if model == JUDGE.encode():
         return VERDICT
     entry = ENTRY.search(body)
-    return json.dumps({"answer": expected(int(entry[1])) if entry else "unknown"})
+    return f'{{"answer": "{expected(int(entry[1])) if entry else "unknown"}"}}'
 
 
 def completion(model: bytes, content: str, prompt_bytes: int) -> bytes:
@@ -103,7 +104,7 @@ def completion(model: bytes, content: str, prompt_bytes: int) -> bytes:
     body = (
         f'{{"id":"chatcmpl-bench","object":"chat.completion","created":1750000000,'
         f'"model":"{model.decode()}","choices":[{{"index":0,"message":{{"role":"assistant",'
-        f'"content":{json.dumps(content)}}},"finish_reason":"stop"}}],"usage":{{"prompt_tokens":'
+        f'"content":{quoted(content)}}},"finish_reason":"stop"}}],"usage":{{"prompt_tokens":'
         f'{tokens},"completion_tokens":12,"total_tokens":{tokens + 12}}}}}'
     )
     return response(body.encode())
@@ -147,7 +148,7 @@ class Connection(asyncio.Protocol):
         found = MODEL_NAME.search(body)
         model = found[1] if found else b""
         counter = self.state.asked(model, body)
-        last = CLOSE.search(head) is not None
+        last = b"lose" in head and CLOSE.search(head) is not None
         if self.state.latency:
             self.later(self.state.latency, lambda: self.answer(model, body, counter, last=last))
         else:

@@ -25,7 +25,7 @@ def profiled(project: Project) -> cProfile.Profile:
     profile = cProfile.Profile()
     profile.enable()
     try:
-        from evalrunner.cli.app import main
+        from evalrunner.cli import main
 
         main()
     except SystemExit as end:

@@ -53,6 +53,11 @@ class Results:
         }
         self.write()
 
+    def note(self, text: str) -> None:
+        """Says under what conditions the figures were measured."""
+        self.told["note"] = text
+        self.write()
+
     def fail(self, goal: int, title: str, rows: int, error: str) -> None:
         """Notes that a goal could not be measured."""
         last = error.strip().splitlines()[-1][:300]
@@ -64,7 +69,10 @@ class Results:
         self.markdown.write_text(self._document(), "utf-8")
 
     def _document(self) -> str:
-        lines = [HEAD, f"Machine: {self.told['machine']}.\n"]
+        lines = [
+            HEAD,
+            f"Machine: {self.told['machine']}. {self.told.get('note', '')}".rstrip() + "\n",
+        ]
         for number, goal in sorted(self.told["goals"].items(), key=lambda item: int(item[0])):
             lines += [
                 f"## {number}. {goal['title']}\n",
