@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import TypeAlias, cast
+from typing import Self, TypeAlias, cast
 
 from evalrunner.engine.ports import (
     Attempt,
@@ -330,7 +330,7 @@ class FakeProvider:
         self.in_flight = 0
         self.most_in_flight = 0
 
-    def __enter__(self) -> FakeProvider:
+    def __enter__(self) -> Self:
         self._thread.start()
         if not self._ready.wait(30):
             raise RuntimeError("the fake provider did not start")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, cast
 
 from evalrunner.adapters.credentials import KeyRing
 from evalrunner.adapters.http_faults import classify, rate_hints
@@ -208,7 +208,7 @@ def _tool_calls(message: Mapping[str, object]) -> Json:
         json.dumps(calls, allow_nan=False)
     except (ValueError, RecursionError) as error:
         raise _malformed("holds tool calls with numbers out of range") from error
-    return calls
+    return cast("Json", calls)
 
 
 def _lower(value: object) -> str | None:

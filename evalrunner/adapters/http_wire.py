@@ -104,6 +104,7 @@ class Wire:
             raise _unreachable(address, error) from error
         finally:
             self._put_back(address, connection)
+        assert connection is not None  # else something was raised above
         seconds = time.monotonic() - started
         content = _inflated(connection.headers, connection.body, limit)
         return WireResponse(connection.status, connection.headers, content, seconds)

@@ -71,7 +71,7 @@ async def _send(attempt: Attempt, request: httpx.Request) -> httpx.Response:
     this = (request.method, str(request.url))
     if this in attempt.sent:
         raise attempt.error or RequestRejected("the client library tried to send a request twice")
-    headers = {name: value for name, value in request.headers.items()}
+    headers = dict(request.headers.items())
     address = attempt.wire.address(str(request.url), headers, method=request.method)
     body = await request.aread()
     attempt.sent.append(this)

@@ -141,11 +141,13 @@ def free_threads() -> int:
     More threads than free processors make llama.cpp many times slower, since its threads wait for
     each other after every layer.
     """
-    if hasattr(os, "sched_getaffinity"):
-        usable = len(os.sched_getaffinity(0))
-    else:
-        usable = os.cpu_count() or 1
-    return max(1, usable - round(os.getloadavg()[0]))
+    return max(1, _usable_processors() - round(os.getloadavg()[0]))
+
+
+def _usable_processors() -> int:
+    if hasattr(os, "sched_getaffinity"):  # not on macOS
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 class LlamaServer:

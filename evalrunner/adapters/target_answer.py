@@ -21,7 +21,7 @@ def response_from(answered: object, *, label: str, seconds: float) -> ModelRespo
         TargetFailed: It is neither, or what it reports about tokens and money is impossible.
     """
     answer = Answer(answered) if isinstance(answered, str) else answered
-    if not isinstance(answer, Answer) or not isinstance(answer.output, str):
+    if not isinstance(answer, Answer) or not _is_text(answer.output):
         raise TargetFailed(
             f"target {label!r} returned {type(answered).__name__}, not text",
             hint="return a str, or evalrunner.Answer(output, usage=…, usd=…, calls=…)",
@@ -42,7 +42,7 @@ def answer_from_json(document: object, *, label: str) -> object:
     unknown = set(document) - {"output", "usage", "usd", "calls"}
     if unknown:
         raise TargetFailed(
-            f"target {label!r} answered with the unknown field {sorted(unknown)[0]!r}",
+            f"target {label!r} answered with the unknown field {min(unknown)!r}",
             hint="answer with output, usage, usd and calls, or with plain text",
         )
     return Answer(
@@ -63,6 +63,10 @@ def prompt_as_json(prompt: str | tuple[Message, ...]) -> Json:
     if isinstance(prompt, str):
         return prompt
     return [{"role": message.role, "content": message.content} for message in prompt]
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)  # the user's code may say anything
 
 
 def _usage(reported: object, label: str) -> Usage:

@@ -161,7 +161,7 @@ async def _end(process: Process) -> None:
     """Kills the whole group, which outlives its leader if the leader left children behind."""
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
-    transport: asyncio.SubprocessTransport = process._transport  # type: ignore[attr-defined]
+    transport: asyncio.SubprocessTransport = process._transport  # type: ignore[attr-defined]  # noqa: SLF001
     transport.close()  # else waiting for the process also waits for output that nobody reads
     with suppress(ProcessLookupError):
         await process.wait()

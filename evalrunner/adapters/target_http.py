@@ -76,7 +76,7 @@ class HttpTarget:
     def _prepared(self) -> Address:
         unknown = set(self._spec) - _FIELDS
         if unknown or self._method() not in _METHODS:
-            wrong = sorted(unknown)[0] if unknown else f"method: {self._method()}"
+            wrong = min(unknown) if unknown else f"method: {self._method()}"
             raise TargetFailed(
                 f"target {self._label!r} has an http setting that is not known: {wrong!r}",
                 hint=f"known are {', '.join(sorted(_FIELDS))}",
@@ -110,11 +110,9 @@ class HttpTarget:
         prompt = prompt_as_json(request.prompt)
         values = {**request.vars, "prompt": prompt}
         body = self._spec.get("body")
-        if body is None:
-            body = {"prompt": prompt, "vars": dict(request.vars)}
-        else:
-            body = filled(body, values)
-        return json.dumps(body, default=dict).encode("ascii")
+        default: Json = {"prompt": prompt, "vars": dict(request.vars)}
+        document = default if body is None else filled(body, values)
+        return json.dumps(document, default=dict).encode("ascii")
 
     def _answer(self, body: bytes) -> Answer:
         try:

@@ -149,7 +149,7 @@ async def _in_thread(work: Callable[[], T]) -> T:
             value = context.run(work)
         except StopIteration as error:  # a future cannot carry it
             failure = RuntimeError(f"StopIteration: {error}")
-        except BaseException as error:  # the user's code
+        except BaseException as error:  # noqa: BLE001  # the user's code
             failure = error
         with suppress(RuntimeError):  # the loop is closed: nobody waits any more
             loop.call_soon_threadsafe(settle, value, failure)

@@ -49,6 +49,8 @@ def target_client(
                 keys=keys,
                 allowed=[str(name) for name in allowed],
             )
+        case _:
+            pass
     raise ConfigError(
         f"target {target.label!r} is no application: {target.kind!r}",
         hint='write {python: "module:function"}, {http: {url: …}} or {command: [program, …]}',

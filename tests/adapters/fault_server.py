@@ -8,11 +8,12 @@ import json
 import socket
 import struct
 import threading
+import zlib
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any
+from typing import Any, Self
 
 
 def completion(**changes: object) -> dict[str, Any]:
@@ -74,7 +75,11 @@ HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d
 
 @cache
 def _gzip_bomb() -> bytes:
-    return gzip.compress(b'{"choices": "' + b" " * 200_000_000, compresslevel=1)
+    """200 MB in 200 KB, made in pieces: its maker's memory must not hide its victim's."""
+    press = zlib.compressobj(level=9, wbits=31)
+    pieces = [press.compress(b'{"choices": "')]
+    pieces += [press.compress(b" " * 1_000_000) for _ in range(200)]
+    return b"".join([*pieces, press.flush()])
 
 
 Behave = Callable[[asyncio.StreamWriter, "FaultServer"], Awaitable[None]]
@@ -273,7 +278,8 @@ class FaultServer:
         """The base URL whose chat completions misbehave so."""
         return f"http://127.0.0.1:{self.port}/{fault}"
 
-    def __enter__(self) -> FaultServer:
+    def __enter__(self) -> Self:
+        _gzip_bomb()  # made now, so that no call waits for it
         ready = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve(ready)), daemon=True)
         self._thread.start()

@@ -133,7 +133,7 @@ def test_a_server_that_hangs_up_between_requests_costs_no_attempt() -> None:
             wire = Wire(environ={})
             for _ in range(5):
                 assert await post(wire, port) == GOOD
-                time.sleep(0.02)  # the loop stands still, so that it has not heard of the end yet
+                time.sleep(0.02)  # noqa: ASYNC251  # the loop stands still, so that it has not heard of the end yet
             await wire.aclose()
 
     asyncio.run(session())
@@ -230,9 +230,11 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("tls")
     both = folder / "both.pem"
     subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
-        + ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
-        + ["-keyout", str(folder / "key.pem"), "-out", str(folder / "cert.pem")],
+        [
+            *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"),
+            *("-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"),
+            *("-keyout", str(folder / "key.pem"), "-out", str(folder / "cert.pem")),
+        ],
         check=True,
         capture_output=True,
     )

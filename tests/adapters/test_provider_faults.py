@@ -31,25 +31,21 @@ EXPECTED: dict[str, tuple[type[errors.ModelCallError], bool]] = {
     **{f"429-{form}": (errors.RateLimited, False) for form in ("inf", "abc", "day", "html")},
     "429-quota": (errors.QuotaExhausted, False),
     "402": (errors.QuotaExhausted, False),
-    **{
-        code: (errors.RequestRejected, False)
-        for code in ("400", "400-context", "404", "413", "422")
-    },
+    **dict.fromkeys(("400", "400-context", "404", "413", "422"), (errors.RequestRejected, False)),
     "400-filter": (errors.ContentFiltered, False),
     "401": (errors.CredentialsRejected, False),
     "403": (errors.CredentialsRejected, False),
-    **{code: (errors.ProviderUnavailable, False) for code in ("408", "409", "425", "500", "503")},
-    **{code: (errors.ProviderUnavailable, False) for code in ("502-html", "504", "524", "529")},
-    **{code: (errors.RedirectRefused, False) for code in ("302", "307", "308")},
+    **dict.fromkeys(("408", "409", "425", "500", "503"), (errors.ProviderUnavailable, False)),
+    **dict.fromkeys(("502-html", "504", "524", "529"), (errors.ProviderUnavailable, False)),
+    **dict.fromkeys(("302", "307", "308"), (errors.RedirectRefused, False)),
     "error-in-200": (errors.RateLimited, PAID),
     "error-in-200-busy": (errors.ProviderUnavailable, PAID),
     **{
         f"{body}-200": (errors.MalformedReply, PAID)
         for body in ("html", "empty", "null", "list", "number", "deep")
     },
-    **{
-        fault: (errors.MalformedReply, PAID)
-        for fault in (
+    **dict.fromkeys(
+        (
             "long-integer",
             "bad-utf8",
             "truncated-json",
@@ -65,13 +61,14 @@ EXPECTED: dict[str, tuple[type[errors.ModelCallError], bool]] = {
             "two-lengths",
             "switch",
             "endless-hints",
-        )
-    },
+        ),
+        (errors.MalformedReply, PAID),
+    ),
     "filtered": (errors.ContentFiltered, PAID),
-    **{
-        fault: (errors.ProviderUnavailable, PAID)
-        for fault in ("reset", "reset-head", "reset-body", "close", "close-body", "close-chunked")
-    },
+    **dict.fromkeys(
+        ("reset", "reset-head", "reset-body", "close", "close-body", "close-chunked"),
+        (errors.ProviderUnavailable, PAID),
+    ),
     "hang": (errors.CallTimeout, PAID),
     "drip-head": (errors.CallTimeout, PAID),
     "drip-body": (errors.CallTimeout, PAID),
