@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -197,3 +198,29 @@ def test_a_missing_extra_is_one_clear_error(monkeypatch: pytest.MonkeyPatch) -> 
     with pytest.raises(errors.RequestRejected, match="not installed") as caught:
         ask("http://127.0.0.1:9/v1", "openai")
     assert "extra 'litellm'" in str(caught.value.hint)
+
+
+def test_the_wire_itself_refuses_a_second_send_and_a_send_outside_a_call(
+    server: FaultServer,
+) -> None:
+    import httpx
+
+    from evalrunner.adapters.http_wire import Wire
+    from evalrunner.adapters.litellm_wire import Attempt, GuardedTransport, current_attempt
+
+    async def session() -> None:
+        wire = Wire(environ={})
+        hosts = frozenset({f"127.0.0.1:{server.port}"})
+        request = httpx.Request("POST", f"{server.url('ok')}/chat/completions", json={})
+        transport = GuardedTransport()
+        with pytest.raises(httpx.UnsupportedProtocol):
+            await transport.handle_async_request(request)
+        current_attempt.set(Attempt(wire=wire, ends_at=time.monotonic() + 5, hosts=hosts))
+        assert (await transport.handle_async_request(request)).status_code == 200
+        with pytest.raises(errors.RequestRejected, match="twice"):
+            await transport.handle_async_request(request)
+        await wire.aclose()
+
+    before = server.hits["ok"]
+    asyncio.run(session())
+    assert server.hits["ok"] - before == 1
