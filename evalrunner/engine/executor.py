@@ -175,15 +175,14 @@ class Executor:
 
     async def _attempt(self, lane: Lane, call: _Call) -> ModelResponse:
         """One reservation, one request on the wire, one settlement."""
-        lane.check()
-        self._go_on()
+        self._go_on(lane)
         row = self._reservation(lane, call)
         await self._money.reserve(row)
         tokens = expected_input_tokens(call.request) + max_output_tokens(call.request)
         async with lane.slot(self._slots, tokens=tokens):  # until the answer is on disk
             try:
-                self._go_on()
-            except Interrupted:
+                self._go_on(lane)
+            except (Interrupted, ModelCallError):
                 self._money.settle(self._settlement(row.id, "error", error="not sent"))
                 raise
             call.attempts += 1
@@ -196,9 +195,11 @@ class Executor:
             await self._settle(row, call, wire.response)
         return wire.response
 
-    def _go_on(self) -> None:
+    def _go_on(self, lane: Lane) -> None:
+        """Raises where nothing more is to be sent: at all, or to this endpoint."""
         if self._stopping:
             raise Interrupted("the run was told to stop")
+        lane.check()
 
     async def _settle(self, row: Attempt, call: _Call, response: ModelResponse) -> None:
         cost = self._accounts.worth(call.request, response)

@@ -76,7 +76,7 @@ class Lane:
         elif isinstance(error, ProviderUnavailable):
             self._failures += 1
             if self._failures >= CIRCUIT_OPENS_AFTER:
-                self._closed_by = ProviderUnavailable(
+                self._closed_by = ModelCallError(
                     f"{self.endpoint.name!r} failed {self._failures} calls in a row "
                     f"and is not asked again in this run: {error.message}"
                 )
