@@ -10,6 +10,8 @@ from typing import Final
 from evalrunner.adapters.private_dir import write_atomically
 from evalrunner.errors import UsageError
 from evalrunner.values.result import RunReport
+from evalrunner.wiring.command import Command
+from evalrunner.wiring.watch import Watch
 
 Render = Callable[[RunReport], str]
 
@@ -59,6 +61,11 @@ FORMATS: Final[Mapping[str, Render]] = {
     ".csv": _table,
 }
 """The formats by the ending of the file; the longest ending that fits rules."""
+
+
+def progress_for(command: Command) -> Watch:
+    """What stderr shows while the command runs; it shows nothing before somebody is asked."""
+    return Watch(sys.stderr, quiet=command.quiet or command.no_progress)
 
 
 def write_reports(report: RunReport, outputs: Sequence[Path]) -> None:

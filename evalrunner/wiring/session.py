@@ -18,7 +18,7 @@ from evalrunner.adapters.prices import ConfiguredPrices
 from evalrunner.adapters.state_dir import StateDir, open_state_dir
 from evalrunner.engine.accounts import Accounts
 from evalrunner.engine.case import EvalCase
-from evalrunner.engine.ports import CacheStore, Ledger, Progress
+from evalrunner.engine.ports import CacheStore, Ledger
 from evalrunner.engine.replay import OpenCase, StoreReader
 from evalrunner.engine.run import Answerer, Done, RunSetup, run_cases, run_rows
 from evalrunner.errors import ConfigError, UsageError
@@ -34,6 +34,7 @@ from evalrunner.version import __version__
 from evalrunner.wiring.command import Command
 from evalrunner.wiring.suites import Assembly
 from evalrunner.wiring.user_code import import_plugins
+from evalrunner.wiring.watch import Watch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +50,7 @@ class Opened:
     started: float
 
 
-def run_command(command: Command, progress: Progress | None = None) -> RunReport:
+def run_command(command: Command, progress: Watch | None = None) -> RunReport:
     """Runs what the command asks for, keeps its document and its ledger row, and returns its report.
 
     Raises:
@@ -128,7 +129,7 @@ def _ceilings(command: Command, project: Project, loaded: Sequence[LoadedSuite])
     )
 
 
-def _run(command: Command, opened: Opened, progress: Progress | None) -> RunReport:
+def _run(command: Command, opened: Opened, progress: Watch | None) -> RunReport:
     project = opened.project
     assembly = Assembly(
         project=project,
@@ -145,7 +146,7 @@ def _run(command: Command, opened: Opened, progress: Progress | None) -> RunRepo
         cases=cases,
         reader=reader,
         accounts=accounts,
-        answer=_answerer(command, opened, assembly, reader, accounts, progress),
+        answer=_answerer(command, opened, assembly, reader, accounts, progress, total=len(cases)),
         ledger=opened.ledger,
         store=opened.store,
         cache_mode=_cache_mode(command),
@@ -178,7 +179,9 @@ def _answerer(
     assembly: Assembly,
     reader: StoreReader,
     accounts: Accounts,
-    progress: Progress | None,
+    progress: Watch | None,
+    *,
+    total: int,
 ) -> Answerer:
     def answer(cases: Sequence[OpenCase], done: Done) -> int | None:
         # Only here, since a run that is answered from the store needs no event loop.
@@ -187,6 +190,8 @@ def _answerer(
         from evalrunner.engine.execution import Execution, execute
         from evalrunner.wiring.crew import hire
 
+        if progress:
+            progress.begin(total)
         clock = SystemClock()
         execution = Execution(
             crew=lambda: hire(
