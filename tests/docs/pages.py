@@ -17,7 +17,8 @@ PAGES: Final = (
 )
 
 _FENCE: Final = re.compile(
-    r"^```(?P<language>\w*)(?: title=\"(?P<title>[^\"]+)\")?\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL
+    r"^```(?P<language>\w*)(?: title=\"(?P<title>[^\"]+)\")?\n(?P<text>.*?)^```$",
+    re.MULTILINE | re.DOTALL,
 )
 _LINK: Final = re.compile(r"\]\((?!https?://)(?P<target>[^)#]+)")
 
