@@ -45,26 +45,24 @@ def is_settled(
 
 def case_outcome(
     results: Sequence[CheckResult], threshold: float | None
-) -> tuple[Outcome, float, str | ModelText]:
-    """The case's outcome, its score from 0 to 1, and one line that says why it did not pass.
+) -> tuple[Outcome, str | ModelText]:
+    """The case's outcome, and one line that says why it did not pass.
 
-    The score is the weighted mean over the checks that were decided; without any it is 1 for a case
-    that passed and 0 otherwise. A case without checks passes.
+    Means are only taken where there is a threshold to hold them against. A case without checks passes.
     """
-    score = float(_mean(results))
     if _failed_for_certain(results, (), threshold):
-        return Outcome.FAILED, score, _why_failed(results, threshold)
-    errored = next((result for result in results if _errored(result)), None)
-    if errored is not None:
-        return Outcome.ERRORED, score, _told(errored)
-    return Outcome.PASSED, score, ""
+        return Outcome.FAILED, _why_failed(results, threshold)
+    for result in results:
+        if _errored(result):
+            return Outcome.ERRORED, _told(result)
+    return Outcome.PASSED, ""
 
 
 def _failed_for_certain(
     known: Sequence[CheckResult], open_weights: Sequence[float], threshold: float | None
 ) -> bool:
     if threshold is None:
-        return any(result.outcome is Outcome.FAILED for result in _counted(known))
+        return any(result.outcome is Outcome.FAILED and result.weight > 0 for result in known)
     _, high = _mean_range(known, open_weights)
     return high < _exact(threshold)
 
@@ -87,14 +85,6 @@ def _mean_range(
     if not whole:
         return Fraction(1), Fraction(1)
     return earned / whole, (earned + undecided) / whole
-
-
-def _mean(results: Sequence[CheckResult]) -> Fraction:
-    decided = [result for result in _counted(results) if result.outcome in _DECIDED]
-    if not decided and any(True for _ in _counted(results)):
-        return Fraction(0)
-    low, _ = _mean_range(decided, ())
-    return low
 
 
 def _counted(results: Iterable[CheckResult]) -> Iterable[CheckResult]:

@@ -138,7 +138,7 @@ class _Examination:
         if not_asked is not None:
             outcome, reason = Outcome.NOT_RUN, not_asked.reason
         else:
-            outcome, _, reason = case_outcome(checks, self._panel.threshold)
+            outcome, reason = case_outcome(checks, self._panel.threshold)
         return CaseResult(
             case=self._case.ref,
             outcome=outcome,
