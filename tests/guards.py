@@ -10,7 +10,9 @@ import os
 import re
 import socket
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
@@ -41,22 +43,23 @@ def _become(environment: Mapping[str, str]) -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _foreign_environment_is_gone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Scrubs the environment and points HOME at an empty folder, before any server starts."""
+def _foreign_environment_is_gone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Scrubs the environment and moves HOME, before any server of a test starts."""
     before = dict(os.environ)
-    home = str(tmp_path_factory.mktemp("home"))
-    _become({**scrubbed(before), "HOME": home, "USERPROFILE": home})
-    yield
+    homes = tmp_path_factory.mktemp("homes")
+    _become({**scrubbed(before), "HOME": str(homes), "USERPROFILE": str(homes)})
+    yield homes
     _become(before)
 
 
 @pytest.fixture(autouse=True)
-def _environment_is_put_back() -> Iterator[None]:
-    """Undoes what a test, or the code under test, does to the environment."""
+def _environment_is_its_own(_foreign_environment_is_gone: Path) -> Iterator[None]:
+    """Gives each test an empty home, and undoes what it or the code under test sets."""
     before = dict(os.environ)
+    home = tempfile.mkdtemp(prefix="home-", dir=_foreign_environment_is_gone)
+    os.environ.update({"HOME": home, "USERPROFILE": home})
     yield
-    if os.environ != before:
-        _become(before)
+    _become(before)
 
 
 # ---------------------------------------------------------------- network

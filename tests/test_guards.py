@@ -78,10 +78,13 @@ def test_a_marked_test_may_ask(fence: Fence) -> None:
     assert fence.refused == []
 
 
-def test_home_is_empty_and_nobodys() -> None:
+@pytest.mark.parametrize("turn", [1, 2])
+def test_home_is_empty_and_nobodys(turn: int, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Each time, whatever an earlier test left there."""
     home = Path.home()
     assert list(home.iterdir()) == []
-    assert home.name.startswith("home")
+    assert tmp_path_factory.getbasetemp() in home.parents
+    (home / f"left-by-{turn}").touch()
 
 
 @pytest.mark.parametrize(
