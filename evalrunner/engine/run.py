@@ -11,6 +11,7 @@ from evalrunner.engine.estimate import estimate
 from evalrunner.engine.ports import CacheStore, Ledger, Progress, RunRow
 from evalrunner.engine.replay import OpenCase, Replay, StoreReader, replay
 from evalrunner.errors import BudgetExceeded, FrozenMiss, Interrupted, NotAsked
+from evalrunner.values.ceilings import Ceilings
 from evalrunner.values.exit_code import ExitCode
 from evalrunner.values.money import Picodollars, usd_text
 from evalrunner.values.result import (
@@ -23,7 +24,7 @@ from evalrunner.values.result import (
     RunInfo,
     RunReport,
 )
-from evalrunner.values.spec import GateSpec, RepeatSpec, Suite
+from evalrunner.values.spec import RepeatSpec, Suite
 from evalrunner.verdict.gates import Verdict, decide, exit_code
 from evalrunner.verdict.summary import summarise
 
@@ -47,7 +48,7 @@ class RunSetup:
         cache_mode: The cache's mode, as the report's one line says it.
         info: Which run this is; times and exit code are filled in at its end.
         now: The end's time, as the document writes it.
-        ceiling: The lowest ceiling of the run; ``None`` for none.
+        ceilings: The most that may be spent.
         preflight: Whether the expected cost may refuse the start.
         frozen: Whether nobody may be asked.
         baseline: The cases of the run to compare with.
@@ -66,7 +67,7 @@ class RunSetup:
     cache_mode: str
     info: RunInfo
     now: Callable[[], str]
-    ceiling: Picodollars | None = None
+    ceilings: Ceilings = Ceilings()
     preflight: bool = True
     frozen: bool = False
     baseline: Sequence[CaseResult] | None = None
@@ -81,11 +82,11 @@ def run_cases(setup: RunSetup) -> RunReport:
     """Answers what is kept, asks for the rest if it may be paid, and says what came of it."""
     known = replay(setup.cases, setup.reader)
     expected = estimate(known.open, setup.accounts)
-    budget = _preflight(setup, expected)
-    if budget is not None and budget.decision is not Decision.PASS and not setup.warn_only:
-        return _report(setup, known, expected, budget, refused=True)
+    budgets = _preflight(setup, known.open, expected)
+    if any(one.decision is not Decision.PASS for one in budgets) and not setup.warn_only:
+        return _report(setup, known, expected, budgets, refused=True)
     stopped = _ask(setup, known)
-    return _report(setup, known, expected, budget, stopped=stopped)
+    return _report(setup, known, expected, budgets, stopped=stopped)
 
 
 def _ask(setup: RunSetup, known: Replay) -> int | None:
@@ -115,25 +116,40 @@ def _close(case: OpenCase, refusal: NotAsked) -> CaseResult:
     return result
 
 
-def _preflight(setup: RunSetup, expected: CostEstimate) -> GateDecision | None:
-    """The budget gate before anything is spent: only the *expected* cost can refuse a start."""
-    if setup.ceiling is None or setup.frozen:
-        return None
-    limit = usd_text(setup.ceiling)
+def _preflight(
+    setup: RunSetup, open_cases: Sequence[OpenCase], expected: CostEstimate
+) -> tuple[GateDecision, ...]:
+    """The budget gates before anything is spent: only an *expected* cost can refuse a start."""
+    if setup.frozen:
+        return ()
+    whole = [limit for limit in (setup.ceilings.run, setup.ceilings.month) if limit is not None]
+    gates = [_budget(setup, min(whole), expected)] if whole else []
+    for suite, limit in setup.ceilings.suites.items():
+        part = [case for case in open_cases if case.case.ref.suite == suite]
+        gates.append(_budget(setup, limit, estimate(part, setup.accounts), suite=suite))
+    return tuple(gates)
+
+
+def _budget(
+    setup: RunSetup, ceiling: Picodollars, expected: CostEstimate, *, suite: str | None = None
+) -> GateDecision:
+    limit = usd_text(ceiling)
     if expected.expected is None:
         return GateDecision(
             name="budget",
+            suite=suite,
             decision=Decision.INCONCLUSIVE,
             limit=limit,
             detail="a model has no known price, so that no ceiling can hold: give it a price: "
             "in evalrunner.yaml",
         )
-    over = setup.preflight and expected.expected > setup.ceiling
+    over = setup.preflight and expected.expected > ceiling
     detail = f"expected ${usd_text(expected.expected)}, ceiling ${limit}"
-    if not over and expected.maximum is not None and expected.maximum > setup.ceiling:
+    if not over and expected.maximum is not None and expected.maximum > ceiling:
         detail += f"; the worst case ${usd_text(expected.maximum)} would stop at the ceiling"
     return GateDecision(
         name="budget",
+        suite=suite,
         decision=Decision.FAIL if over else Decision.PASS,
         observed=usd_text(expected.expected),
         limit=limit,
@@ -145,7 +161,7 @@ def _report(
     setup: RunSetup,
     known: Replay,
     expected: CostEstimate,
-    budget: GateDecision | None,
+    budgets: Sequence[GateDecision],
     *,
     refused: bool = False,
     stopped: int | None = None,
@@ -158,7 +174,7 @@ def _report(
         specs,
         repeats=repeats,
         baseline=setup.baseline,
-        further=[budget] if budget else [],
+        further=budgets,
         stopped=ExitCode(128 + stopped) if stopped else None,
         warn_only=setup.warn_only,
     )

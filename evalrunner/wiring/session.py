@@ -59,9 +59,11 @@ def run_command(command: Command, progress: Watch | None = None) -> RunReport:
     project, loaded = load(command)
     with ExitStack() as stack:
         opened = _open(command, project, loaded, stack)
-        report = _run(command, opened, progress)
+        assembly = _assembly(command, opened)
+        report = _run(command, opened, assembly, progress)
         shown = redact(report, include=project.report_include)
         _keep(opened, shown)
+        remember(command, opened.state, opened.store, loaded, assembly, shown)
     return shown
 
 
@@ -152,7 +154,7 @@ def _run(command: Command, opened: Opened, progress: Watch | None) -> RunReport:
         cache_mode=_cache_mode(command),
         info=_info(command, opened),
         now=_now,
-        ceiling=_ceilings(command, project, opened.loaded).run,
+        ceilings=_ceilings(command, project, opened.loaded),
         preflight=not command.no_preflight,
         frozen=command.frozen,
         baseline=_baseline(command, opened.state),

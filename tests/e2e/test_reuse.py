@@ -333,7 +333,7 @@ def test_the_cache_may_be_deleted_at_any_time(warm: Workspace, provider: FakePro
 def test_a_damaged_cache_costs_questions_never_verdicts(
     warm: Workspace, provider: FakeProvider
 ) -> None:
-    (path,) = [p for p in (warm.state / "cache").rglob("*.db")]
+    (path,) = (warm.state / "cache").rglob("*.db")
     with sqlite3.connect(path) as connection:
         connection.execute("UPDATE Cache SET value = substr(value, 1, 40)")
     report = warm.run()
