@@ -71,13 +71,18 @@ def use_journal(connection: sqlite3.Connection, *, power_safe: bool) -> None:
     Args:
         connection: A connection that may write.
         power_safe: Whether a commit outlives a power failure too. A rollback journal does so in
-            ``NORMAL``; the write-ahead log syncs its commits only in ``FULL``.
+            ``NORMAL``; the write-ahead log syncs its commits only in ``FULL``. Where it need not, the
+            log stays whole without waiting for the disk, while a rollback journal may leave a damaged
+            file behind: for what is verified and can be had again that beats 5 to 16 ms a commit.
     """
     mode = journal_mode()
     with suppress(sqlite3.OperationalError):
         connection.execute(f"PRAGMA journal_mode = {mode}")
-    full = power_safe and mode == "wal"
-    connection.execute(f"PRAGMA synchronous = {'FULL' if full else 'NORMAL'}")
+    if mode == "wal":
+        level = "FULL" if power_safe else "NORMAL"
+    else:
+        level = "NORMAL" if power_safe else "OFF"
+    connection.execute(f"PRAGMA synchronous = {level}")
 
 
 def make_private_file(path: Path) -> None:

@@ -258,6 +258,19 @@ def as_half(file: Path) -> None:
     file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
 
 
+def as_after_a_power_cut(file: Path) -> None:
+    """Pages that reached the disk beside pages that did not, and no journal to mend it with."""
+    pages = file.read_bytes()
+    size = int.from_bytes(pages[16:18], "big")
+    lost = range(size, len(pages), 2 * size)
+    file.write_bytes(
+        b"".join(
+            bytes(size) if start in lost else pages[start : start + size]
+            for start in range(0, len(pages), size)
+        )
+    )
+
+
 def as_another_program(file: Path) -> None:
     file.unlink()
     with sqlite3.connect(file) as connection:
@@ -311,6 +324,7 @@ DAMAGES = [
     as_garbage,
     as_nothing,
     as_half,
+    as_after_a_power_cut,
     as_another_program,
     as_a_link,
     as_a_second_name,
