@@ -15,7 +15,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from evalrunner.adapters.cache_file import CacheFile, identity_of, renew_identity
+from evalrunner.adapters.cache_file import CacheFile
 from evalrunner.adapters.envelope import (
     EPOCH,
     LARGEST_BODY,
@@ -25,6 +25,7 @@ from evalrunner.adapters.envelope import (
     seal,
 )
 from evalrunner.adapters.private_dir import CACHE_TAG, open_private_dir, refuse_strange_dir
+from evalrunner.adapters.store_identity import identity_of, renew_identity
 from evalrunner.engine.ports import StoreStats
 from evalrunner.values.fingerprint import SCHEMA, Fingerprint
 

@@ -39,7 +39,6 @@ _SCHEMA_DIGEST: Final = "31c9796f77330dc6e35e49a2640310d55cec185cdb63b1e8efcf015
 columns would run whenever we read or write, so a file that has them is none of ours."""
 
 _KEPT_ASIDE: Final = 3
-_IDENTITY: Final = "evalrunner_identity"
 _orphans: Final[list[sqlite3.Connection]] = []  # of a parent process: closing them would be wrong
 
 
@@ -180,19 +179,6 @@ class CacheFile:
                         _move(sidecar(self.path, suffix), sidecar(aside, suffix))
         except OSError as error:
             self.note(f"{FILE_NAME} {why} and cannot be set aside: {error}")
-
-
-def identity_of(connection: sqlite3.Connection) -> str:
-    """The name that the file was given when it was made, or last cleared or pruned; else ``""``."""
-    row = connection.execute("SELECT value FROM Settings WHERE key = ?", (_IDENTITY,)).fetchone()
-    known = isinstance(row[0], bytes) and re.fullmatch(rb"[0-9a-f]{32}", row[0]) if row else None
-    return known[0].decode() if known else ""
-
-
-def renew_identity(connection: sqlite3.Connection) -> None:
-    """Gives the file another name: what was remembered about it holds no longer."""
-    statement = "INSERT OR REPLACE INTO Settings(key, value) VALUES (?, ?)"
-    connection.execute(statement, (_IDENTITY, os.urandom(16).hex()))
 
 
 def _schema_digest(connection: sqlite3.Connection) -> str:

@@ -17,8 +17,9 @@ from typing import Any, Final
 
 from diskcache import UNKNOWN, Cache, Disk  # type: ignore[import-untyped]
 
-from evalrunner.adapters.cache_file import FILE_NAME, renew_identity
+from evalrunner.adapters.cache_file import FILE_NAME
 from evalrunner.adapters.sqlite_file import connect, journal_mode, make_private_file
+from evalrunner.adapters.store_identity import renew_identity
 from evalrunner.errors import StoreError
 
 _RAW: Final = 1

@@ -10,41 +10,8 @@ from evalrunner.engine.ports import Attempt, RunRow, Settlement
 from evalrunner.values.exchange import Tier, Usage
 from evalrunner.values.fingerprint import Fingerprint
 
-SCHEMA_VERSION: Final = 1
-APPLICATION: Final = 0x4556526C  # "EVRl": a file with another number is not ours to write into
-
-SCHEMA: Final = (
-    """CREATE TABLE attempts (
-        number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, run_id TEXT NOT NULL, at REAL NOT NULL,
-        suite TEXT NOT NULL, case_id TEXT NOT NULL, checked TEXT, role TEXT NOT NULL,
-        tier TEXT NOT NULL, provider TEXT NOT NULL, model TEXT NOT NULL, endpoint TEXT NOT NULL,
-        fingerprint TEXT NOT NULL, worst_case INTEGER, price_source TEXT,
-        CHECK (worst_case IS NULL OR (typeof(worst_case) = 'integer' AND worst_case >= 0))
-    )""",
-    """CREATE TABLE settlements (
-        number INTEGER PRIMARY KEY REFERENCES attempts, at REAL NOT NULL, status TEXT NOT NULL,
-        input_tokens INTEGER, output_tokens INTEGER, cached_input_tokens INTEGER NOT NULL,
-        cache_write_tokens INTEGER NOT NULL, reasoning_tokens INTEGER NOT NULL,
-        cost INTEGER, served_model TEXT, latency_seconds REAL NOT NULL, error TEXT,
-        CHECK (cost IS NULL OR (typeof(cost) = 'integer' AND cost >= 0))
-    )""",
-    # held: what ceilings look at, settled costs and open worst cases. The two counts are of calls
-    # whose cost nobody knows, open and settled: with one of them a sum is unknown.
-    """CREATE TABLE sums (
-        scope TEXT PRIMARY KEY, held INTEGER NOT NULL, spent INTEGER NOT NULL,
-        open_unknown INTEGER NOT NULL, spent_unknown INTEGER NOT NULL
-    ) WITHOUT ROWID""",
-    """CREATE TABLE runs (
-        number INTEGER PRIMARY KEY, run_id TEXT NOT NULL, at REAL NOT NULL, suite TEXT NOT NULL,
-        cases INTEGER NOT NULL, passed INTEGER NOT NULL, calls INTEGER NOT NULL, incurred INTEGER,
-        nominal INTEGER, tags TEXT NOT NULL, UNIQUE (run_id, suite)
-    )""",
-    f"PRAGMA application_id = {APPLICATION}",
-    f"PRAGMA user_version = {SCHEMA_VERSION}",
-)
 ADD_ATTEMPT: Final = f"INSERT INTO attempts VALUES ({','.join('?' * 15)})"
 ADD_SETTLEMENT: Final = f"INSERT INTO settlements VALUES ({','.join('?' * 12)})"
-ADD_RUN: Final = f"INSERT OR IGNORE INTO runs VALUES ({','.join('?' * 10)})"
 ATTEMPT_COLUMNS: Final = (
     "a.id, a.at, a.suite, a.case_id, a.checked, a.role, a.tier, a.provider, a.model, a.endpoint,"
     " a.fingerprint, a.worst_case, a.price_source"

@@ -16,12 +16,8 @@ from typing import Final, NamedTuple
 
 from evalrunner.adapters.ledger_rows import (
     ADD_ATTEMPT,
-    ADD_RUN,
     ADD_SETTLEMENT,
-    APPLICATION,
     ATTEMPT_COLUMNS,
-    SCHEMA,
-    SCHEMA_VERSION,
     SETTLEMENT_COLUMNS,
     Account,
     account,
@@ -29,6 +25,7 @@ from evalrunner.adapters.ledger_rows import (
     run_row,
     settlement_row,
 )
+from evalrunner.adapters.ledger_schema import ADD_RUN, APPLICATION, SCHEMA, SCHEMA_VERSION
 from evalrunner.adapters.sqlite_file import (
     BUSY_SECONDS,
     connect,

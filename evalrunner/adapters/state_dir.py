@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import re
 from collections.abc import Set as AbstractSet
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from evalrunner.adapters.private_dir import open_private_dir, write_atomically
+from evalrunner.adapters.run_files import KEPT_RUNS, is_run_id, prune_runs, run_ids
 from evalrunner.errors import ConfigError, RunDocumentError, StoreError
 
 NAME: Final = ".evalrunner"
-KEPT_RUNS: Final = 20
 
-_RUN_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _FILES: Final = {
     ".gitignore": "*\n",
     "README": "What evalrunner keeps between runs; git ignores it.\n"
@@ -76,24 +72,11 @@ class StateDir:
             keep: Ids that stay however old they are: those that kept documents refer to.
             newest: How many stay in any case.
         """
-        old = [run_id for run_id in self.run_ids()[newest:] if run_id not in keep]
-        removed = 0
-        for run_id in old:
-            with suppress(OSError):
-                self._document(run_id).unlink()
-                removed += 1
-        return removed
+        return prune_runs(str(self.runs), keep=keep, newest=newest)
 
     def run_ids(self) -> list[str]:
         """The ids of the runs whose documents are here, newest first."""
-        dated: list[tuple[int, str]] = []
-        with suppress(OSError), os.scandir(self.runs) as found:
-            for entry in found:
-                stem, ending = os.path.splitext(entry.name)
-                if ending == ".json" and _RUN_ID.fullmatch(stem):
-                    with suppress(OSError):
-                        dated.append((entry.stat(follow_symlinks=False).st_mtime_ns, stem))
-        return [run_id for _, run_id in sorted(dated, reverse=True)]
+        return run_ids(str(self.runs))
 
     def last_run_id(self) -> str | None:
         """The id of the newest run, or ``None`` before the first."""
@@ -109,7 +92,7 @@ class StateDir:
         """
         if name == "last":
             return self._last()
-        if _RUN_ID.fullmatch(name) and (found := self._by_id(name)):
+        if is_run_id(name) and (found := self._by_id(name)):
             return found
         path = Path(name)
         if path.is_file():
@@ -142,7 +125,7 @@ class StateDir:
         return self._document(begun[0]) if begun else None
 
     def _document(self, run_id: str) -> Path:
-        if not _RUN_ID.fullmatch(run_id):
+        if not is_run_id(run_id):
             raise RunDocumentError(f"{run_id!r} is not a run id", hint="letters, digits, . _ and -")
         return self.runs / f"{run_id}.json"
 

@@ -16,6 +16,12 @@ def main() -> None:
     if arguments in (["--version"], ["-V"]):
         sys.stdout.write(f"evalrunner {__version__}\n")
         return
+    if arguments[:1] == ["run"]:
+        from evalrunner.wiring.unchanged import answer_unchanged
+
+        code = answer_unchanged(arguments[1:])
+        if code is not None:
+            sys.exit(code)
     from evalrunner.cli.app import entry
 
     sys.exit(entry(arguments))

@@ -76,7 +76,7 @@ def _model(endpoint: Endpoint, *, root: Path, keys: KeyRing, wire: Wire) -> Mode
 
 def _asking_model(client: ModelClient) -> Ask:
     async def ask(request: Request, deadline_seconds: float) -> WireReply:
-        assert isinstance(request, ModelRequest)  # noqa: S101  # a model's lane carries nothing else
+        assert isinstance(request, ModelRequest)  # a model's lane carries nothing else
         return await client.complete(request, deadline_seconds)
 
     return ask
@@ -84,7 +84,7 @@ def _asking_model(client: ModelClient) -> Ask:
 
 def _asking_application(client: TargetClient) -> Ask:
     async def ask(request: Request, deadline_seconds: float) -> WireReply:
-        assert isinstance(request, TargetRequest)  # noqa: S101  # as above
+        assert isinstance(request, TargetRequest)  # as above
         return WireReply(response=await client.answer(request, deadline_seconds))
 
     return ask

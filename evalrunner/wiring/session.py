@@ -32,6 +32,7 @@ from evalrunner.values.project import Project
 from evalrunner.values.result import CaseResult, Outcome, RunInfo, RunReport
 from evalrunner.version import __version__
 from evalrunner.wiring.command import Command
+from evalrunner.wiring.remember import remember
 from evalrunner.wiring.suites import Assembly
 from evalrunner.wiring.user_code import import_plugins
 from evalrunner.wiring.watch import Watch
@@ -63,7 +64,14 @@ def run_command(command: Command, progress: Watch | None = None) -> RunReport:
         report = _run(command, opened, assembly, progress)
         shown = redact(report, include=project.report_include)
         _keep(opened, shown)
-        remember(command, opened.state, opened.store, loaded, assembly, shown)
+        remember(
+            command,
+            shown,
+            state=opened.state,
+            store=opened.store,
+            loaded=loaded,
+            assembly=assembly,
+        )
     return shown
 
 
@@ -131,14 +139,18 @@ def _ceilings(command: Command, project: Project, loaded: Sequence[LoadedSuite])
     )
 
 
-def _run(command: Command, opened: Opened, progress: Watch | None) -> RunReport:
-    project = opened.project
-    assembly = Assembly(
-        project=project,
+def _assembly(command: Command, opened: Opened) -> Assembly:
+    return Assembly(
+        project=opened.project,
         state_dir=opened.state.path,
         draws=command.repeat,
         variables=dict(command.variables),
     )
+
+
+def _run(
+    command: Command, opened: Opened, assembly: Assembly, progress: Watch | None
+) -> RunReport:
     only = _failed_last_time(opened.state) if command.only_failed else None
     cases = assembly.cases(opened.loaded, command.selection(only))
     accounts = Accounts(ConfiguredPrices(at=opened.started), assembly.endpoints)
@@ -154,7 +166,7 @@ def _run(command: Command, opened: Opened, progress: Watch | None) -> RunReport:
         cache_mode=_cache_mode(command),
         info=_info(command, opened),
         now=_now,
-        ceilings=_ceilings(command, project, opened.loaded),
+        ceilings=_ceilings(command, opened.project, opened.loaded),
         preflight=not command.no_preflight,
         frozen=command.frozen,
         baseline=_baseline(command, opened.state),

@@ -1,0 +1,169 @@
+"""Records a run that can be answered again while nothing has changed; see :mod:`.unchanged`."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from evalrunner.adapters.cache_disk import DiskStore
+from evalrunner.adapters.local_identity import model_file
+from evalrunner.adapters.state_dir import NAME, StateDir
+from evalrunner.adapters.unchanged_file import (
+    key_of,
+    listing_of,
+    selection_of,
+    status_of,
+    write_record,
+)
+from evalrunner.engine.ports import CacheStore
+from evalrunner.reports.document import head
+from evalrunner.reports.phrases import dollars
+from evalrunner.reports.safe_text import for_terminal
+from evalrunner.suite.load import LoadedSuite
+from evalrunner.values.money import ZERO
+from evalrunner.values.project import Project
+from evalrunner.values.result import (
+    CaseResult,
+    CostEstimate,
+    Decision,
+    GateDecision,
+    Outcome,
+    RunReport,
+)
+from evalrunner.values.summary import Summary
+from evalrunner.verdict.summary import from_store, summary_of
+from evalrunner.wiring.command import Command
+from evalrunner.wiring.suites import Assembly
+
+_VERDICTS = (Outcome.PASSED, Outcome.FAILED)
+
+
+def remember(
+    command: Command,
+    report: RunReport,
+    *,
+    state: StateDir,
+    store: CacheStore | None,
+    loaded: Sequence[LoadedSuite],
+    assembly: Assembly,
+) -> None:
+    """Records the run, if the next one with these arguments is sure to say the same.
+
+    That is where every case got a verdict, from answers that are all in the disk store of the ordinary
+    place, and nothing that was read can change unseen: no application, no user code, no data set on
+    the network, no bound on an answer's age.
+    """
+    project = assembly.project
+    selection = selection_of(command.argv[1:])
+    if selection is None or not isinstance(store, DiskStore) or command.frozen:
+        return
+    if not _is_ordinary(command, project, state) or not _is_closed(project, loaded, assembly):
+        return
+    if not all(_will_repeat(case) for case in report.cases):
+        return
+    here = os.path.relpath(command.start or Path.cwd(), project.root)
+    record = {
+        "files": {file.path: file.sha256 for one in loaded for file in one.files}
+        | {file.path: file.sha256 for file in project.files},
+        "folders": _folders(command, project),
+        "models": _models(assembly),
+        "store": store.identity(),
+        "exit_code": report.run.exit_code,
+        **_said(report),
+    }
+    write_record(str(state.cache), key_of(selection, here, os.environ), record)
+
+
+def _is_ordinary(command: Command, project: Project, state: StateDir) -> bool:
+    return (
+        command.config is None
+        and command.env_file is None
+        and project.config_path == project.root / "evalrunner.yaml"
+        and state.path == project.root / NAME
+        and project.cache.url == "disk:"
+        and not project.suites
+    )
+
+
+def _is_closed(project: Project, loaded: Sequence[LoadedSuite], assembly: Assembly) -> bool:
+    """Whether everything that decides is among the bytes read."""
+    return not (
+        project.plugins
+        or project.cache.max_age_seconds is not None
+        or assembly.applications
+        or any(one.goldens.remote for one in loaded)
+        or any(spec.type == "python" for one in loaded for spec in one.suite.checks)
+    )
+
+
+def _will_repeat(case: CaseResult) -> bool:
+    """Whether the case has a verdict, and its answer is one that stores keep."""
+    if case.outcome not in _VERDICTS or case.subject is None:
+        return False
+    seen = (case.subject, case.confirmed_from)
+    return all(subject is None or subject.response.complete for subject in seen)
+
+
+def _folders(command: Command, project: Project) -> dict[str, list[str]]:
+    """The folders in which suites were looked for, and what could be a suite in them."""
+    start = command.start or Path.cwd()
+    looked = [start / name for name in command.suites] or [project.root / "suites"]
+    return {
+        os.path.relpath(folder, project.root): listing_of(str(folder))
+        for folder in looked
+        if folder.is_dir()
+    }
+
+
+def _models(assembly: Assembly) -> dict[str, list[int] | None]:
+    root = assembly.project.root
+    paths = [
+        str(model_file(endpoint.model, root=root))
+        for endpoint in assembly.endpoints.values()
+        if endpoint.provider == "local"
+    ]
+    return {path: status_of(path) for path in paths}
+
+
+def _said(report: RunReport) -> dict[str, object]:
+    """What the answered run will say: its document's head, its screen, its rows in the ledger."""
+    sums = summary_of(report)
+    suites = {name: from_store(part) for name, part in sums.by_suite.items()}
+    answered = replace(
+        report,
+        run=replace(report.run, answered_from=report.run.answered_from or report.run.id),
+        cases=(),
+        summary=Summary(by_suite=suites),
+        gates=tuple(_unspent(gate) if gate.name == "budget" else gate for gate in report.gates),
+        estimate=CostEstimate(expected=ZERO, maximum=ZERO),
+        possibly_paid=ZERO,
+    )
+    total = Summary(by_suite=suites).total
+    failures = tuple(for_terminal(failure.message) for failure in report.failures)
+    return {
+        "head": json.loads(head(answered)),
+        "plain": {
+            "cases": total.cases,
+            "passed": total.passed,
+            "failed": total.failed,
+            "other": total.cases - total.passed - total.failed,
+            "hits": total.hits,
+            "saved": dollars(total.nominal.amount),
+            "cache": f"{report.cache.mode}, {report.cache.signing}",
+            "answered_from": report.run.id,
+            "failures": failures,
+        },
+        "rows": [
+            [name, part.cases, part.passed, 0, 0, part.nominal.amount, "{}"]
+            for name, part in suites.items()
+        ],
+    }
+
+
+def _unspent(budget: GateDecision) -> GateDecision:
+    """The budget gate of a run that asks nobody."""
+    detail = f"expected $0, ceiling ${budget.limit}"
+    return replace(budget, decision=Decision.PASS, observed="0", detail=detail)

@@ -1,0 +1,152 @@
+"""The fastest answer: a run that was made before, and nothing has changed since.
+
+It verifies every byte that the recorded run has read, and then says the same again: a run document with
+an id of its own, a row in the ledger, the same exit code. It imports neither the command line nor
+configuration, templates, checks or clients.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import sys
+import time
+
+from evalrunner.adapters.git import git_state
+from evalrunner.adapters.ledger_schema import ADD_RUN, APPLICATION, SCHEMA_VERSION
+from evalrunner.adapters.run_files import prune_runs
+from evalrunner.adapters.store_identity import identity_of
+from evalrunner.adapters.unchanged_file import (
+    digest_of,
+    key_of,
+    listing_of,
+    read_record,
+    selection_of,
+    status_of,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Any
+
+_ELSEWHERE = ("EVALRUNNER_CONFIG", "EVALRUNNER_STATE_DIR", "EVALRUNNER_CACHE_URL")
+_FORGIVEN = (1, 3, 4)
+
+
+def answer_unchanged(arguments: Sequence[str]) -> int | None:
+    """The exit code of ``evalrunner run`` with these arguments, ``None`` where it has to be run.
+
+    Only a project of the ordinary layout is looked at: ``evalrunner.yaml`` at its root, the state folder
+    beside it, the disk store inside.
+    """
+    selection = selection_of(arguments)
+    if selection is None or any(os.environ.get(name) for name in _ELSEWHERE):
+        return None
+    here = os.getcwd()
+    root = _root(here)
+    if root is None:
+        return None
+    store = os.path.join(root, ".evalrunner", "cache")
+    record = read_record(store, key_of(selection, os.path.relpath(here, root), os.environ))
+    if record is None or not _holds(record, root, store):
+        return None
+    try:
+        return _say_again(record, root, arguments)
+    except (OSError, sqlite3.Error):
+        return None  # what cannot be written down here is for the whole program to explain
+
+
+def _root(folder: str) -> str | None:
+    """The nearest folder upwards with a configuration, if that is ``evalrunner.yaml`` alone."""
+    while True:
+        if os.path.exists(os.path.join(folder, "evalrunner.yaml")):
+            return os.path.realpath(folder)
+        if os.path.exists(os.path.join(folder, "pyproject.toml")):
+            with open(os.path.join(folder, "pyproject.toml"), "rb") as file:
+                if b"evalrunner" in file.read():
+                    return None
+        parent = os.path.dirname(folder)
+        if parent == folder:
+            return None
+        folder = parent
+
+
+def _holds(record: Mapping[str, Any], root: str, store: str) -> bool:
+    """Whether every file, folder and store is what the recorded run saw."""
+    return (
+        all(digest_of(os.path.join(root, path)) == known for path, known in record["files"].items())
+        and all(status_of(path) == known for path, known in record["models"].items())
+        and all(
+            listing_of(os.path.join(root, folder)) == known
+            for folder, known in record["folders"].items()
+        )
+        and _same_store(os.path.join(store, "cache.db"), record["store"])
+    )
+
+
+def _same_store(path: str, identity: str) -> bool:
+    if not os.path.isfile(path) or os.path.islink(path):
+        return False
+    connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+    try:
+        return identity_of(connection) == identity
+    except sqlite3.Error:
+        return False
+    finally:
+        connection.close()
+
+
+def _say_again(record: Mapping[str, Any], root: str, arguments: Sequence[str]) -> int:
+    now = time.time()
+    run_id = time.strftime("%Y%m%dT%H%M%SZ-", time.gmtime(now)) + os.urandom(3).hex()
+    exit_code = record["exit_code"]
+    if "--warn-only" in arguments and exit_code in _FORGIVEN:
+        exit_code = 0
+    _record_rows(os.path.join(root, ".evalrunner", "ledger.sqlite3"), run_id, now, record["rows"])
+    head = record["head"]
+    head["run"] = {
+        **head["run"],
+        "id": run_id,
+        "started_at": _stamp(now),
+        "finished_at": _stamp(time.time()),
+        "git": git_state(root),
+        "argv": sys.argv[1:],
+        "frozen": "--frozen" in arguments,
+        "exit_code": exit_code,
+    }
+    runs = os.path.join(root, ".evalrunner", "runs")
+    _write(runs, run_id, json.dumps({**head, "cases": []}))
+    prune_runs(runs)
+    if exit_code or not {"-q", "--quiet"} & set(arguments):
+        from evalrunner.reports.plain import render_unchanged
+
+        sys.stdout.write(render_unchanged(**record["plain"], exit_code=exit_code))
+    return int(exit_code)
+
+
+def _record_rows(path: str, run_id: str, now: float, rows: Sequence[Sequence[object]]) -> None:
+    """Appends the run's rows to a ledger that is ours."""
+    connection = sqlite3.connect(f"file:{path}?mode=rw", uri=True, timeout=5.0)
+    try:
+        (application,) = connection.execute("PRAGMA application_id").fetchone()
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if (application, version) != (APPLICATION, SCHEMA_VERSION):
+            raise OSError(f"{path!r} is not a ledger of this version")
+        with connection:
+            connection.executemany(ADD_RUN, [(None, run_id, now, *row) for row in rows])
+    finally:
+        connection.close()
+
+
+def _write(folder: str, run_id: str, text: str) -> None:
+    draft = os.path.join(folder, f".{run_id}.{os.getpid()}")
+    with open(draft, "w", encoding="ascii") as file:
+        file.write(text + "\n")
+    os.replace(draft, os.path.join(folder, f"{run_id}.json"))
+
+
+def _stamp(moment: float) -> str:
+    whole, rest = divmod(moment, 1)
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(whole)) + f".{int(rest * 1000):03d}Z"
