@@ -159,7 +159,7 @@ def failures(
     A case without a verdict is always a reason, whatever the gates say, unless it was left out
     because the verdict of its row was settled without it.
     """
-    found = [*_unfinished(total), *(_gate_failure(gate) for gate in gates if _blocks(gate))]
+    found = [*_unfinished(total, stopped), *(_gate_failure(gate) for gate in gates if _blocks(gate))]
     if total.cases == 0:
         message = "nothing was selected"
         found.append(Failure(code=ExitCode.NOTHING_SELECTED, rule="selection", message=message))
@@ -223,14 +223,15 @@ def _regressions(
     )
 
 
-def _unfinished(total: Tally) -> Iterable[Failure]:
+def _unfinished(total: Tally, stopped: ExitCode | None) -> Iterable[Failure]:
+    codes = _NOT_RUN_CODES if stopped is None else {**_NOT_RUN_CODES, "interrupted": stopped}
     if total.errored:
         message = f"{_plural(total.errored, 'case')} errored and got no verdict"
         yield Failure(code=ExitCode.INFRASTRUCTURE, rule="errored", message=message)
     for reason, number in sorted(total.not_run_reasons.items()):
         if reason == _DECIDED or number <= 0:
             continue
-        code = _NOT_RUN_CODES.get(reason)
+        code = codes.get(reason)
         rule = "not_run" if code is None else reason
         message = f"{_plural(number, 'case')} not run ({rule})"
         yield Failure(code=code or ExitCode.INFRASTRUCTURE, rule=rule, message=message)

@@ -172,6 +172,8 @@ def test_the_exit_code(cases, gates, code) -> None:  # type: ignore[no-untyped-d
 def test_a_signal_rules(stopped: ExitCode) -> None:
     found = failures(summarise([case(outcome=E)]).total, [], stopped=stopped)
     assert found[0].code is stopped and found[1].code is ExitCode.INFRASTRUCTURE
+    cut = failures(summarise([case(outcome=N, reason="interrupted")]).total, [], stopped=stopped)
+    assert [failure.code for failure in cut] == [stopped]
 
 
 @given(st.lists(st.sampled_from(RANK)), st.booleans())
