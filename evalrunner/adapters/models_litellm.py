@@ -92,6 +92,7 @@ class LitellmClient:
 
     async def complete(self, request: ModelRequest, deadline_seconds: float) -> WireReply:
         """Asks once; see :class:`~evalrunner.engine.ports.ModelClient`."""
+        library = await asyncio.to_thread(load_litellm)  # seconds, once, on nobody's deadline
         ends_at = time.monotonic() + deadline_seconds
         arguments = self._arguments(request, deadline_seconds)
         _refuse_surrogates(arguments)
@@ -100,7 +101,6 @@ class LitellmClient:
         scope = asyncio.timeout(deadline_seconds)
         try:
             async with scope:
-                library = await asyncio.to_thread(load_litellm)
                 attempt = _begin(self._wire, ends_at, hosts)
                 reply = await library.acompletion(**arguments)
         except Exception as error:
