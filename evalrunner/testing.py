@@ -148,6 +148,15 @@ class MemoryLedger:
                 self.settlements[settlement.id] = settlement
                 self._count(self.attempts[settlement.id], settlement)
 
+    def exchange(
+        self, settlements: Iterable[Settlement], attempts: Sequence[Attempt]
+    ) -> Sequence[bool]:
+        """Settles, and then reserves."""
+        for attempt in attempts:
+            self._refuse_second(attempt)
+        self.settle(settlements)
+        return self.reserve(attempts)
+
     def record_run(self, rows: Sequence[RunRow]) -> None:
         """Appends a run's rows."""
         self.runs.extend(rows)
@@ -175,14 +184,17 @@ class MemoryLedger:
         return unpriced and attempt.worst_case is not None
 
     def _admit(self, attempt: Attempt) -> bool:
-        if attempt.id in self.attempts:
-            raise LedgerError(f"the attempt {attempt.id!r} was reserved before")
+        self._refuse_second(attempt)
         names = scopes(self._run_id, attempt.suite, attempt.at)
         if not self._ceilings.admit(self._held, names, attempt.suite, attempt.worst_case):
             return False
         self.attempts[attempt.id] = attempt
         self._hold(names, attempt.worst_case or 0)
         return True
+
+    def _refuse_second(self, attempt: Attempt) -> None:
+        if attempt.id in self.attempts:
+            raise LedgerError(f"the attempt {attempt.id!r} was reserved before")
 
     def _count(self, attempt: Attempt, settlement: Settlement) -> None:
         if self._is_open(attempt):

@@ -29,10 +29,10 @@ class Account(NamedTuple):
     settlement: Settlement | None
 
 
-def attempt_row(attempt: Attempt, run_id: str) -> tuple[object, ...]:
-    """The columns of an attempt; the first is the number that the file gives it."""
+def attempt_row(number: int, attempt: Attempt, run_id: str) -> tuple[object, ...]:
+    """The columns of an attempt; the first is its number in the file."""
     return (
-        None,
+        number,
         attempt.id,
         run_id,
         attempt.at,
@@ -40,7 +40,7 @@ def attempt_row(attempt: Attempt, run_id: str) -> tuple[object, ...]:
         _text(attempt.case_id),
         attempt.check,
         attempt.role,
-        attempt.tier,
+        attempt.tier.value,  # a plain text: what is none costs sqlite3 5 µs to adapt
         attempt.provider,
         attempt.model,
         attempt.endpoint,
@@ -79,7 +79,9 @@ def _count(tokens: object) -> int | None:
 
 def _text(text: str | None) -> str | None:
     """The text, with lone surrogates, which have no UTF-8, spelled out."""
-    return None if text is None else text.encode("utf-8", "backslashreplace").decode()
+    if text is None or text.isascii():
+        return text
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def run_row(row: RunRow) -> tuple[object, ...]:

@@ -26,6 +26,7 @@ from evalrunner.adapters.ledger_rows import (
     settlement_row,
 )
 from evalrunner.adapters.ledger_schema import ADD_RUN, APPLICATION, SCHEMA, SCHEMA_VERSION
+from evalrunner.adapters.ledger_sums import Sums, chunks, marks
 from evalrunner.adapters.sqlite_file import (
     BUSY_SECONDS,
     connect,
@@ -41,9 +42,7 @@ from evalrunner.values.ceilings import Ceilings, scopes
 from evalrunner.values.money import Picodollars
 
 _STATUSES: Final = frozenset(("ok", "error", "possibly_paid"))
-_CHUNK: Final = 900
 _NO_SUMS: Final = (0, 0, 0, 0)
-_SET_SUMS: Final = "INSERT OR REPLACE INTO sums VALUES (?, ?, ?, ?, ?)"
 
 
 class _Open(NamedTuple):
@@ -56,55 +55,6 @@ class _Open(NamedTuple):
     at: float
     worst_case: int | None
     settled: int | None
-
-
-class _Sums:
-    """The sums of some scopes, read once and written once within a transaction."""
-
-    def __init__(self, connection: sqlite3.Connection, names: Iterable[str]) -> None:
-        self._connection = connection
-        wanted = dict.fromkeys(names, 0)
-        self.held = dict(wanted)
-        self._spent, self._open_unknown, self._spent_unknown = (dict(wanted) for _ in range(3))
-        for chunk in _chunks(list(wanted)):
-            query = f"SELECT * FROM sums WHERE scope IN ({_marks(chunk)})"
-            for scope, held, spent, open_unknown, spent_unknown in connection.execute(query, chunk):
-                self.held[scope] = held
-                self._spent[scope] = spent
-                self._open_unknown[scope] = open_unknown
-                self._spent_unknown[scope] = spent_unknown
-
-    def reserve(self, names: Sequence[str], worst: int | None) -> None:
-        """Counts a call that is about to be made."""
-        for name in names:
-            self.held[name] += worst or 0
-            if worst is None:
-                self._open_unknown[name] += 1
-
-    def settle(self, names: Sequence[str], worst: int | None, settlement: Settlement) -> None:
-        """Counts how a call ended. What may have been paid goes on counting at its worst case."""
-        cost = settlement.cost
-        if settlement.status == "possibly_paid":
-            return
-        unpriced = settlement.status == "ok" and cost is None
-        for name in names:
-            if worst is None:
-                self._open_unknown[name] -= 1
-            if unpriced:
-                self._spent_unknown[name] += 1
-                continue
-            self.held[name] += (cost or 0) - (worst or 0)
-            self._spent[name] += cost or 0
-
-    def write(self) -> None:
-        """Writes all of them, before the transaction ends."""
-        self._connection.executemany(
-            _SET_SUMS,
-            [
-                (name, held, self._spent[name], self._open_unknown[name], self._spent_unknown[name])
-                for name, held in self.held.items()
-            ],
-        )
 
 
 class SqliteLedger:
@@ -142,31 +92,13 @@ class SqliteLedger:
         self._pid = os.getpid()
         self._connection: sqlite3.Connection | None = None
         self._kept: list[sqlite3.Connection] = []  # of a parent process, never closed here
+        self._open_rows: dict[str, _Open] = {}  # what this process reserved and has to settle
         with self._transaction():
             pass
 
     def reserve(self, attempts: Sequence[Attempt]) -> Sequence[bool]:
         """Records those attempts, in turn, for which every ceiling leaves room; see the port."""
-        if not attempts:
-            return []
-        named = [scopes(self._run_id, attempt.suite, attempt.at) for attempt in attempts]
-        admitted: list[bool] = []
-        with self._transaction() as connection:
-            sums = _Sums(connection, (name for names in named for name in names))
-            for attempt, names in zip(attempts, named, strict=True):
-                worst = attempt.worst_case
-                fits = self._ceilings.admit(sums.held, names, attempt.suite, worst)
-                admitted.append(fits)
-                if fits:
-                    sums.reserve(names, worst)
-            rows = (
-                attempt_row(attempt, self._run_id)
-                for attempt, fits in zip(attempts, admitted, strict=True)
-                if fits
-            )
-            connection.executemany(ADD_ATTEMPT, rows)
-            sums.write()
-        return admitted
+        return self.exchange((), attempts)
 
     def settle(self, settlements: Iterable[Settlement]) -> None:
         """Records how attempts ended, those of a batch together; see the port.
@@ -178,18 +110,76 @@ class SqliteLedger:
             LedgerError: An id was never reserved, a status or cost is impossible, or nothing can be
                 recorded. None of the batch is, then.
         """
+        self.exchange(settlements, ())
+
+    def exchange(
+        self, settlements: Iterable[Settlement], attempts: Sequence[Attempt]
+    ) -> Sequence[bool]:
+        """Settles and then reserves, in one transaction; see the port."""
         ended: dict[str, Settlement] = {}
         for settlement in settlements:
             _refuse_impossible(settlement)
             ended.setdefault(settlement.id, settlement)
-        if not ended:
-            return
+        if not ended and not attempts:
+            return []
         with self._transaction() as connection:
-            found = list(_find_open(connection, list(ended)))
-            if len(found) < len(ended):
-                strange = min(set(ended) - {attempt.id for attempt in found})
-                raise LedgerError(f"the attempt {strange!r} was never reserved")
-            _settle(connection, [(row, ended[row.id]) for row in found if row.settled is None])
+            found = self._reserved(connection, ended)
+            settling = [(row, ended[row.id]) for row in found if row.settled is None]
+            sums = Sums(connection, self._scopes(settling, attempts))
+            _settle(connection, sums, settling)
+            admitted, reserved = self._reserve(connection, sums, attempts)
+            sums.write()
+        for settled in found:
+            self._open_rows.pop(settled.id, None)
+        self._open_rows.update((row.id, row) for row in reserved)
+        return admitted
+
+    def _reserved(self, connection: sqlite3.Connection, ids: Iterable[str]) -> list[_Open]:
+        """The attempts with these ids, those of this process from memory, others from the file."""
+        others = [id_ for id_ in ids if id_ not in self._open_rows]
+        known = [self._open_rows[id_] for id_ in ids if id_ in self._open_rows]
+        settled = set(_settled_numbers(connection, [row.number for row in known]))
+        if settled:
+            known = [
+                row._replace(settled=row.number) if row.number in settled else row for row in known
+            ]
+        found = [*known, *_find_open(connection, others)]
+        strange = {*others} - {row.id for row in found}
+        if strange:
+            raise LedgerError(f"the attempt {min(strange)!r} was never reserved")
+        return found
+
+    def _scopes(
+        self, settling: Sequence[tuple[_Open, Settlement]], attempts: Sequence[Attempt]
+    ) -> Iterator[str]:
+        for row, _ in settling:
+            yield from scopes(row.run_id, row.suite, row.at)
+        for attempt in attempts:
+            yield from scopes(self._run_id, attempt.suite, attempt.at)
+
+    def _reserve(
+        self, connection: sqlite3.Connection, sums: Sums, attempts: Sequence[Attempt]
+    ) -> tuple[list[bool], list[_Open]]:
+        """Whether each attempt was admitted, and the rows that were written for those."""
+        admitted: list[bool] = []
+        rows: list[tuple[object, ...]] = []
+        reserved: list[_Open] = []
+        (last,) = connection.execute("SELECT max(number) FROM attempts").fetchone()
+        for attempt in attempts:
+            names = scopes(self._run_id, attempt.suite, attempt.at)
+            worst = attempt.worst_case
+            fits = self._ceilings.admit(sums.held, names, attempt.suite, worst)
+            admitted.append(fits)
+            if not fits:
+                continue
+            sums.reserve(names, worst)
+            number = (last or 0) + len(rows) + 1
+            rows.append(attempt_row(number, attempt, self._run_id))
+            reserved.append(
+                _Open(number, attempt.id, self._run_id, attempt.suite, attempt.at, worst, None)
+            )
+        connection.executemany(ADD_ATTEMPT, rows)
+        return admitted, reserved
 
     def record_run(self, rows: Sequence[RunRow]) -> None:
         """Appends a run's rows, one a suite. A second one for the same run and suite is ignored."""
@@ -262,6 +252,7 @@ class SqliteLedger:
         if self._connection is not None:
             self._kept.append(self._connection)
         self._connection, self._pid, self._lock = None, os.getpid(), threading.RLock()
+        self._open_rows = {}
 
     def _open(self) -> sqlite3.Connection:
         self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -311,14 +302,13 @@ class SqliteLedger:
         return LedgerError(f"the ledger {name} cannot be written: {error}")
 
 
-def _settle(connection: sqlite3.Connection, ended: Sequence[tuple[_Open, Settlement]]) -> None:
-    named = [scopes(row.run_id, row.suite, row.at) for row, _ in ended]
-    sums = _Sums(connection, (name for names in named for name in names))
-    for (row, settlement), names in zip(ended, named, strict=True):
-        sums.settle(names, row.worst_case, settlement)
+def _settle(
+    connection: sqlite3.Connection, sums: Sums, ended: Sequence[tuple[_Open, Settlement]]
+) -> None:
+    for row, settlement in ended:
+        sums.settle(scopes(row.run_id, row.suite, row.at), row.worst_case, settlement)
     rows = (settlement_row(row.number, settlement) for row, settlement in ended)
     connection.executemany(ADD_SETTLEMENT, rows)
-    sums.write()
 
 
 def _refuse_impossible(settlement: Settlement) -> None:
@@ -329,14 +319,21 @@ def _refuse_impossible(settlement: Settlement) -> None:
 
 
 def _find_open(connection: sqlite3.Connection, ids: Sequence[str]) -> Iterator[_Open]:
-    for chunk in _chunks(ids):
+    for chunk in chunks(ids):
         rows = connection.execute(
             "SELECT a.number, a.id, a.run_id, a.suite, a.at, a.worst_case, s.number"
             " FROM attempts a LEFT JOIN settlements s USING (number)"
-            f" WHERE a.id IN ({_marks(chunk)})",
+            f" WHERE a.id IN ({marks(chunk)})",
             chunk,
         )
         yield from map(_Open._make, rows.fetchall())
+
+
+def _settled_numbers(connection: sqlite3.Connection, numbers: Sequence[int]) -> Iterator[int]:
+    """Those among the numbers that another process has settled already."""
+    for chunk in chunks(numbers):
+        query = f"SELECT number FROM settlements WHERE number IN ({marks(chunk)})"
+        yield from (number for (number,) in connection.execute(query, chunk))
 
 
 def _version(connection: sqlite3.Connection) -> tuple[int, int]:
@@ -349,11 +346,3 @@ def _roll_back(connection: sqlite3.Connection | None) -> None:
     if connection is not None and connection.in_transaction:
         with suppress(sqlite3.Error):
             connection.execute("ROLLBACK")
-
-
-def _marks(values: Sequence[object]) -> str:
-    return ",".join("?" * len(values))
-
-
-def _chunks(values: Sequence[str]) -> Iterator[Sequence[str]]:
-    return (values[start : start + _CHUNK] for start in range(0, len(values), _CHUNK))

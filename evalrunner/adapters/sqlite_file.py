@@ -78,11 +78,8 @@ def use_journal(connection: sqlite3.Connection, *, power_safe: bool) -> None:
     mode = journal_mode()
     with suppress(sqlite3.OperationalError):
         connection.execute(f"PRAGMA journal_mode = {mode}")
-    if mode == "wal":
-        level = "FULL" if power_safe else "NORMAL"
-    else:
-        level = "NORMAL" if power_safe else "OFF"
-    connection.execute(f"PRAGMA synchronous = {level}")
+    fast, safe = ("NORMAL", "FULL") if mode == "wal" else ("OFF", "NORMAL")
+    connection.execute(f"PRAGMA synchronous = {safe if power_safe else fast}")
 
 
 def make_private_file(path: Path) -> None:

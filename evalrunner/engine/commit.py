@@ -17,7 +17,6 @@ from evalrunner.engine.ports import Attempt, CacheStore, Ledger, Settlement
 from evalrunner.errors import BudgetExceeded, LedgerError, ModelCallError
 from evalrunner.values.fingerprint import Fingerprint
 
-
 T = TypeVar("T")
 
 
@@ -118,7 +117,7 @@ class LedgerCommit:
             attempts = [attempt for attempt, _ in queue]
             try:
                 admitted = await loop.run_in_executor(
-                    self._thread, self._exchange, settlements, attempts
+                    self._thread, self._ledger.exchange, settlements, attempts
                 )
             except LedgerError as error:
                 self._fail(queue, error)
@@ -126,13 +125,6 @@ class LedgerCommit:
                 self._in_flight -= len(settlements)
                 self._admit(queue, admitted)
         self._writing = None
-
-    def _exchange(
-        self, settlements: Sequence[Settlement], attempts: Sequence[Attempt]
-    ) -> Sequence[bool]:
-        if settlements:
-            self._ledger.settle(settlements)
-        return self._ledger.reserve(attempts) if attempts else ()
 
     def _admit(self, queue: Sequence[Waiting], admitted: Sequence[bool]) -> None:
         self._in_flight += sum(admitted)

@@ -171,6 +171,12 @@ class Ledger(Protocol):
         """Replaces reservations by what happened, durably. Settling twice changes nothing."""
         ...
 
+    def exchange(
+        self, settlements: Iterable[Settlement], attempts: Sequence[Attempt]
+    ) -> Sequence[bool]:
+        """:meth:`settle` and then :meth:`reserve`, both or neither, in one transaction."""
+        ...
+
     def record_run(self, rows: Sequence[RunRow]) -> None:
         """Appends a run's rows."""
         ...

@@ -78,7 +78,7 @@ def run_schedule(folder: Path, seed: int) -> None:
     ]
     ends = [(worker.communicate(timeout=100)[1], worker.returncode) for worker in workers]
     assert all(code in (0, -9) for _, code in ends), ends
-    all_killed = all(code == -9 for _, code in ends)
+    killed = any(code == -9 for _, code in ends)  # others may have given up on what these held
 
     paid = dict(line.split() for line in bill.read_text().splitlines())
     provider = sum(map(int, paid.values()))
@@ -91,7 +91,7 @@ def run_schedule(folder: Path, seed: int) -> None:
     assert paid.keys() <= {account.attempt.id for account in accounts}
     assert spent == sum(int(paid[a.attempt.id]) for a in accounts if a.settlement)
     assert open_ == sum(a.attempt.worst_case or 0 for a in accounts if not a.settlement)
-    assert all_killed or spent + open_ >= 0.95 * cap or cap - spent - open_ < DEAREST
+    assert killed or spent + open_ >= 0.95 * cap or cap - spent - open_ < DEAREST
     ledger.close()
 
 

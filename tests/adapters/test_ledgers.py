@@ -172,6 +172,26 @@ def test_a_run_that_is_not_known_spent_nothing(ledger_with: Opener) -> None:
     assert (ledger.spent("x"), ledger.open_reservations("x")) == (0, 0)
 
 
+def test_an_exchange_reserves_from_what_it_settles(ledger_with: Opener) -> None:
+    ledger = ledger_with(limited(12))
+    assert list(ledger.exchange([], [attempt(1), attempt(2)])) == [True, False]
+    assert list(ledger.exchange([settled(1, cost=2)], [attempt(2)])) == [True]
+    assert (ledger.spent("r"), ledger.open_reservations("r")) == (2, 10)
+    assert list(ledger.exchange([], [])) == []
+
+
+def test_an_exchange_is_made_whole_or_not_at_all(ledger_with: Opener) -> None:
+    ledger = ledger_with(Ceilings())
+    ledger.reserve([attempt(1)])
+    with pytest.raises(LedgerError):
+        ledger.exchange([settled(1), settled(7)], [attempt(2)])
+    with pytest.raises(LedgerError):
+        ledger.exchange([settled(1)], [attempt(1)])
+    assert (ledger.spent("r"), ledger.open_reservations("r")) == (0, 10)
+    assert list(ledger.exchange([settled(1)], [attempt(2)])) == [True]
+    assert (ledger.spent("r"), ledger.open_reservations("r")) == (4, 10)
+
+
 @given(
     steps=st.lists(
         st.tuples(
@@ -252,6 +272,17 @@ def test_a_month_is_shared_by_all_runs(path: Path) -> None:
     month = Ceilings(month=Picodollars(15))
     assert SqliteLedger(path, run_id="a", ceilings=month).reserve([attempt(1, run="a")]) == [True]
     assert SqliteLedger(path, run_id="b", ceilings=month).reserve([attempt(1, run="b")]) == [False]
+
+
+def test_what_one_process_reserved_another_may_settle_once(path: Path) -> None:
+    first, second = opened(path), opened(path)
+    first.reserve([attempt(1), attempt(2)])
+    second.settle([settled(1, cost=3)])
+    first.settle([settled(1, cost=9)])
+    assert (first.spent("r"), first.open_reservations("r")) == (3, 10)
+    second.settle([settled(2, cost=3)])
+    first.settle([settled(1), settled(2)])
+    assert (first.spent("r"), first.open_reservations("r")) == (6, 0)
 
 
 def test_rows_are_added_and_never_changed(path: Path) -> None:

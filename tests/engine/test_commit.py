@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import pytest
 
@@ -70,9 +70,11 @@ class CountingLedger(MemoryLedger):
         super().__init__(**settings)  # type: ignore[arg-type]
         self.batches: list[int] = []
 
-    def reserve(self, attempts: Sequence[Attempt]) -> Sequence[bool]:
+    def exchange(
+        self, settlements: Iterable[Settlement], attempts: Sequence[Attempt]
+    ) -> Sequence[bool]:
         self.batches.append(len(attempts))
-        return super().reserve(attempts)
+        return super().exchange(settlements, attempts)
 
 
 def test_reservations_are_gathered() -> None:
@@ -133,7 +135,9 @@ def test_after_the_ceiling_nothing_more_is_asked() -> None:
 
 
 class BrokenLedger(MemoryLedger):
-    def reserve(self, attempts: Sequence[Attempt]) -> Sequence[bool]:
+    def exchange(
+        self, settlements: Iterable[Settlement], attempts: Sequence[Attempt]
+    ) -> Sequence[bool]:
         raise LedgerError("the disk is full")
 
 
