@@ -1,6 +1,12 @@
-"""What a ledger's file looks like, as SQL alone, for readers that import nothing else."""
+"""What a ledger's file looks like, as SQL alone, for a run that imports nothing else."""
 
 from __future__ import annotations
+
+import sqlite3
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 SCHEMA_VERSION = 1
 APPLICATION = 0x4556526C  # "EVRl": a file with another number is not ours to write into
@@ -35,3 +41,23 @@ SCHEMA = (
     f"PRAGMA user_version = {SCHEMA_VERSION}",
 )
 ADD_RUN = f"INSERT OR IGNORE INTO runs VALUES ({','.join('?' * 10)})"
+
+
+def append_run(path: str, run_id: str, at: float, rows: Sequence[Sequence[object]]) -> None:
+    """Appends the rows of a run that paid nothing: suite, cases, passed, calls, incurred, nominal, tags.
+
+    Raises:
+        OSError: The file is not a ledger of this version, or cannot be written.
+    """
+    connection = sqlite3.connect(f"file:{path}?mode=rw", uri=True, timeout=5.0)
+    try:
+        (application,) = connection.execute("PRAGMA application_id").fetchone()
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if (application, version) != (APPLICATION, SCHEMA_VERSION):
+            raise OSError(f"{path!r} is not a ledger of this version")
+        with connection:
+            connection.executemany(ADD_RUN, [(None, run_id, at, *row) for row in rows])
+    except sqlite3.Error as error:
+        raise OSError(str(error)) from error
+    finally:
+        connection.close()

@@ -19,6 +19,19 @@ def identity_of(connection: sqlite3.Connection) -> str:
     return ""
 
 
+def identity_of_file(path: str) -> str:
+    """The name of the store in that file, read without changing it; ``""`` where there is none."""
+    if not os.path.isfile(path) or os.path.islink(path):
+        return ""
+    connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+    try:
+        return identity_of(connection)
+    except sqlite3.Error:
+        return ""
+    finally:
+        connection.close()
+
+
 def renew_identity(connection: sqlite3.Connection) -> None:
     """Gives the store another name: what was remembered about it holds no longer."""
     statement = "INSERT OR REPLACE INTO Settings(key, value) VALUES (?, ?)"

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import json
 import os
-import sqlite3
 import sys
 import time
 
 from evalrunner.adapters.git import git_state
-from evalrunner.adapters.ledger_schema import ADD_RUN, APPLICATION, SCHEMA_VERSION
+from evalrunner.adapters.ledger_schema import append_run
 from evalrunner.adapters.run_files import prune_runs
-from evalrunner.adapters.store_identity import identity_of
+from evalrunner.adapters.store_identity import identity_of_file
 from evalrunner.adapters.unchanged_file import (
     digest_of,
     key_of,
@@ -54,7 +53,7 @@ def answer_unchanged(arguments: Sequence[str]) -> int | None:
         return None
     try:
         return _say_again(record, root, arguments)
-    except (OSError, sqlite3.Error):
+    except OSError:
         return None  # what cannot be written down here is for the whole program to explain
 
 
@@ -82,20 +81,8 @@ def _holds(record: Mapping[str, Any], root: str, store: str) -> bool:
             listing_of(os.path.join(root, folder)) == known
             for folder, known in record["folders"].items()
         )
-        and _same_store(os.path.join(store, "cache.db"), record["store"])
+        and record["store"] == identity_of_file(os.path.join(store, "cache.db"))
     )
-
-
-def _same_store(path: str, identity: str) -> bool:
-    if not os.path.isfile(path) or os.path.islink(path):
-        return False
-    connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
-    try:
-        return identity_of(connection) == identity
-    except sqlite3.Error:
-        return False
-    finally:
-        connection.close()
 
 
 def _say_again(record: Mapping[str, Any], root: str, arguments: Sequence[str]) -> int:
@@ -104,7 +91,7 @@ def _say_again(record: Mapping[str, Any], root: str, arguments: Sequence[str]) -
     exit_code = record["exit_code"]
     if "--warn-only" in arguments and exit_code in _FORGIVEN:
         exit_code = 0
-    _record_rows(os.path.join(root, ".evalrunner", "ledger.sqlite3"), run_id, now, record["rows"])
+    append_run(os.path.join(root, ".evalrunner", "ledger.sqlite3"), run_id, now, record["rows"])
     head = record["head"]
     head["run"] = {
         **head["run"],
@@ -124,20 +111,6 @@ def _say_again(record: Mapping[str, Any], root: str, arguments: Sequence[str]) -
 
         sys.stdout.write(render_unchanged(**record["plain"], exit_code=exit_code))
     return int(exit_code)
-
-
-def _record_rows(path: str, run_id: str, now: float, rows: Sequence[Sequence[object]]) -> None:
-    """Appends the run's rows to a ledger that is ours."""
-    connection = sqlite3.connect(f"file:{path}?mode=rw", uri=True, timeout=5.0)
-    try:
-        (application,) = connection.execute("PRAGMA application_id").fetchone()
-        (version,) = connection.execute("PRAGMA user_version").fetchone()
-        if (application, version) != (APPLICATION, SCHEMA_VERSION):
-            raise OSError(f"{path!r} is not a ledger of this version")
-        with connection:
-            connection.executemany(ADD_RUN, [(None, run_id, now, *row) for row in rows])
-    finally:
-        connection.close()
 
 
 def _write(folder: str, run_id: str, text: str) -> None:
