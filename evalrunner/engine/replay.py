@@ -13,6 +13,7 @@ from itertools import islice
 
 from evalrunner.engine.accounts import Accounts
 from evalrunner.engine.case import EvalCase, case_flow
+from evalrunner.engine.garbage import seldom_collected
 from evalrunner.engine.ports import CacheStore
 from evalrunner.engine.stored import response_from_bytes
 from evalrunner.errors import ModelCallError, NotAsked
@@ -105,8 +106,9 @@ def replay(cases: Iterable[EvalCase], reader: StoreReader) -> Replay:
     """Drives every case until it ends or asks for something that is not kept."""
     result = Replay()
     numbered = enumerate(cases)
-    while block := list(islice(numbered, BLOCK)):
-        _replay_block(block, reader, result)
+    with seldom_collected():
+        while block := list(islice(numbered, BLOCK)):
+            _replay_block(block, reader, result)
     return result
 
 
