@@ -178,8 +178,9 @@ class Executor:
         self._go_on(lane)
         row = self._reservation(lane, call)
         await self._money.reserve(row)
-        tokens = expected_input_tokens(call.request) + max_output_tokens(call.request)
-        async with lane.slot(self._slots, tokens=tokens):  # until the answer is on disk
+        tokens = _tokens(call.request) if lane.endpoint.tpm else 0
+        await lane.enter(self._slots, tokens=tokens)
+        try:  # the place is held until the answer is on disk
             try:
                 self._go_on(lane)
             except (Interrupted, ModelCallError):
@@ -193,6 +194,8 @@ class Executor:
                 raise
             lane.pace.observe(wire.hints, now=self._clock.monotonic())
             await self._settle(row, call, wire.response)
+        finally:
+            lane.leave(self._slots)
         return wire.response
 
     def _go_on(self, lane: Lane) -> None:
@@ -272,6 +275,10 @@ class Executor:
             latency_seconds=latency_seconds,
             error=error,
         )
+
+
+def _tokens(request: Request) -> int:
+    return expected_input_tokens(request) + max_output_tokens(request)
 
 
 def _cacheable(request: Request) -> bool:

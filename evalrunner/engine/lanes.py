@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from evalrunner.engine.limits import Pace
@@ -44,21 +43,30 @@ class Lane:
         self._failures = 0
         self._closed_by: ModelCallError | None = None
 
-    @asynccontextmanager
-    async def slot(self, everybody: asyncio.Semaphore, *, tokens: int) -> AsyncIterator[None]:
-        """A place in flight, on this lane and among *everybody*, when the endpoint's pace allows it.
+    async def enter(self, everybody: asyncio.Semaphore, *, tokens: int) -> None:
+        """Takes a place in flight, on this lane and among *everybody*, when the endpoint's pace allows it.
 
-        Who waits for the pace holds no place meanwhile.
+        Who waits for the pace holds no place meanwhile. Whoever entered has to :meth:`leave`.
         """
         delay = self.pace.book(tokens=tokens, now=self._clock.monotonic())
         while True:
             if delay > 0:
                 await self._clock.sleep(delay)
-            async with self._slots, everybody:
-                delay = self.pace.paused_seconds(now=self._clock.monotonic())
-                if delay <= 0:
-                    yield
-                    return
+            await self._slots.acquire()
+            try:
+                await everybody.acquire()
+            except BaseException:
+                self._slots.release()
+                raise
+            delay = self.pace.paused_seconds(now=self._clock.monotonic())
+            if delay <= 0:
+                return
+            self.leave(everybody)
+
+    def leave(self, everybody: asyncio.Semaphore) -> None:
+        """Gives the place back."""
+        everybody.release()
+        self._slots.release()
 
     def check(self) -> None:
         """Raises what every further call would end with, where that is known."""

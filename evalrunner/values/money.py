@@ -106,13 +106,13 @@ class Price:
     @property
     def free(self) -> bool:
         """Whether nothing is ever charged at this price."""
+        return not self.per_second and self.tokens_free
+
+    @property
+    def tokens_free(self) -> bool:
+        """Whether no token is ever charged at this price."""
         return not (
-            self.input
-            or self.output
-            or self.per_second
-            or self.cached_input
-            or self.cache_write
-            or self.steps
+            self.input or self.output or self.cached_input or self.cache_write or self.steps
         )
 
     def at(self, input_tokens: int) -> Price:
@@ -143,10 +143,15 @@ def busy_cost(price: Price, seconds: float) -> Picodollars:
 
 def worst_case(price: Price, *, input_tokens: int, max_tokens: int, seconds: float) -> Picodollars:
     """The most that one call can cost: every token at its dearest rate, the whole deadline long."""
-    rates = (price, price.at(input_tokens))
-    dearest_input = max(
-        max(rate.input, rate.cached_input or 0, rate.cache_write or 0) for rate in rates
-    )
-    dearest_output = max(rate.output for rate in rates)
+    dearest_input, dearest_output = _dearest(price)
+    if price.steps:
+        step_input, step_output = _dearest(price.at(input_tokens))
+        dearest_input = max(dearest_input, step_input)
+        dearest_output = max(dearest_output, step_output)
     tokens = input_tokens * dearest_input + max_tokens * dearest_output
-    return Picodollars(tokens + busy_cost(price, seconds))
+    return Picodollars(tokens + (busy_cost(price, seconds) if price.per_second else 0))
+
+
+def _dearest(rate: Price) -> tuple[int, int]:
+    """The dearest that an input token and an output token can cost at a rate."""
+    return max(rate.input, rate.cached_input or 0, rate.cache_write or 0), rate.output

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from typing import Final
 
 from evalrunner.values.exchange import Usage
@@ -49,7 +48,7 @@ def _busy_cost(price: Price, seconds: float) -> int | None:
 def _token_cost(price: Price, usage: Usage) -> int | None:
     """What the tokens cost: those read from or written to a prompt cache at rates of their own."""
     counted = (usage.input_tokens, usage.output_tokens)
-    if replace(price, per_second=ZERO).free:
+    if price.tokens_free:
         return 0
     if not _plausible(usage) or None in counted:
         return None
