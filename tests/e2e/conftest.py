@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,10 +21,15 @@ def provider() -> Iterator[FakeProvider]:
 
 
 @pytest.fixture
-def workspace(tmp_path: Path, provider: FakeProvider) -> Workspace:
-    """A project with two tiers at that provider."""
+def workspace(tmp_path: Path, provider: FakeProvider) -> Iterator[Workspace]:
+    """A project with two tiers at that provider, whose own modules are forgotten afterwards."""
     root = tmp_path / "project"
     root.mkdir()
     made = Workspace(root)
     made.configure(provider.base_url)
-    return made
+    before = list(sys.path)
+    yield made
+    sys.path[:] = before
+    for name, module in list(sys.modules.items()):
+        if str(getattr(module, "__file__", None) or "").startswith(str(root)):
+            del sys.modules[name]
