@@ -9,7 +9,7 @@ from typing import TypeAlias
 from evalrunner.values.exchange import Flow, Json, Message, ModelRequest, ModelResponse, Tier
 from evalrunner.values.money import Picodollars
 from evalrunner.values.result import Score
-from evalrunner.values.spec import CheckClass, CheckSpec, Endpoint
+from evalrunner.values.spec import JUDGE_MAX_TOKENS, CheckClass, CheckSpec, Endpoint
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,11 +84,14 @@ def judge_request(
     check: str,
     response_format: Json = None,
 ) -> ModelRequest:
-    """The request of one judge call: the endpoint's own parameters, verdict-sized, at temperature 0."""
+    """The request of one judge call: the endpoint's own parameters, verdict-sized, at temperature 0.
+
+    OpenAI's reasoning models refuse a temperature, and so are sent none.
+    """
     return ModelRequest(
         model=seat.endpoint.identity,
         messages=messages,
-        params={"temperature": 0, "max_tokens": 512, **seat.endpoint.params},
+        params={**_verdict_params(seat.endpoint), **seat.endpoint.params},
         response_format=response_format,
         endpoint=seat.endpoint.name,
         tier=seat.tier,
@@ -97,3 +100,10 @@ def judge_request(
         case_id=context.case_id,
         check=check,
     )
+
+
+def _verdict_params(endpoint: Endpoint) -> dict[str, Json]:
+    reasons = endpoint.provider == "openai" and endpoint.base_url is None
+    if reasons and endpoint.model.startswith(("o1", "o3", "o4", "gpt-5")):
+        return {"max_tokens": JUDGE_MAX_TOKENS}
+    return {"temperature": 0, "max_tokens": JUDGE_MAX_TOKENS}

@@ -88,7 +88,7 @@ def _examine(case: EvalCase, request: Request) -> Flow[CaseResult]:
     except NotAsked as refusal:
         return CaseResult(case=case.ref, outcome=Outcome.NOT_RUN, reason=refusal.reason)
     except ModelCallError as error:
-        return CaseResult(case=case.ref, outcome=Outcome.ERRORED, reason=error.message)
+        return CaseResult(case=case.ref, outcome=Outcome.ERRORED, reason=ModelText(error.message))
     examination = _Examination(case, request, reply)
     examination.grade_in_code()
     not_asked = yield from examination.ask_judges()
@@ -210,7 +210,8 @@ class _Examination:
         )
 
     def _errored(self, index: int, reason: str) -> CheckResult:
-        return self._verdict(index, Outcome.ERRORED, reason=reason)
+        """What a provider or a user's function says may quote the answer, and so is model text."""
+        return self._verdict(index, Outcome.ERRORED, reason=ModelText(reason))
 
     def _settled_without(self, index: int) -> CheckResult:
         reason = "not asked: the verdict was settled without it"

@@ -17,7 +17,17 @@ from pydantic import (
 
 from evalrunner.suite.addresses import normal_url
 from evalrunner.suite.config_model import RoutingSection
-from evalrunner.suite.fields import AnyJson, Label, Real, Seconds, Section, Share, Tags, Usd
+from evalrunner.suite.fields import (
+    AnyJson,
+    Label,
+    Real,
+    Seconds,
+    Section,
+    Share,
+    Tags,
+    Usd,
+    VariableName,
+)
 from evalrunner.values.exchange import Json
 
 MAX_REPEAT: Final = 1000
@@ -154,6 +164,9 @@ class HttpTarget(Section):
     headers: dict[str, str] = Field(default_factory=dict)
     body: AnyJson = None
     output: str | None = None
+    usage: str | None = None
+    usd: str | None = None
+    api_key_env: VariableName | None = None
 
 
 class TargetModel(Section):

@@ -50,7 +50,8 @@ def hire(
             model = _model(endpoint, root=root, keys=keys, wire=wire)
             clients.append(model)
             ask = _asking_model(model)
-        lanes[endpoint.name] = Lane(endpoint, ask, clock=clock, max_concurrency=max_concurrency)
+        width = min(max_concurrency, _slots(endpoint) or max_concurrency)
+        lanes[endpoint.name] = Lane(endpoint, ask, clock=clock, max_concurrency=width)
 
     async def close() -> None:
         with suppress(Exception):  # nothing that fails on the way out may hide a result
@@ -58,6 +59,15 @@ def hire(
             await wire.aclose()
 
     return Crew(lanes=lanes, close=close)
+
+
+def _slots(endpoint: Endpoint) -> int | None:
+    """How many calls a local server works on at once; a longer queue would eat up their deadlines."""
+    if endpoint.client != "local":
+        return None
+    from evalrunner.adapters.models_local import local_slots
+
+    return local_slots(endpoint)
 
 
 def _model(endpoint: Endpoint, *, root: Path, keys: KeyRing, wire: Wire) -> ModelClient:

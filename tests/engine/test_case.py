@@ -101,7 +101,7 @@ def test_a_proxy_that_is_down_does_not_send_the_suite_to_the_target() -> None:
 def test_a_failed_call_is_neither_a_failure_nor_a_pass(error: ModelCallError) -> None:
     result, _ = drive(case(contains("x")), by_endpoint({"large": [error]}))
     assert (result.outcome, result.subject, result.checks) == (Outcome.ERRORED, None, ())
-    assert result.reason == error.message
+    assert result.reason == ModelText(error.message)
 
 
 def test_a_failed_judge_keeps_the_answer_and_the_other_verdicts() -> None:

@@ -191,7 +191,7 @@ def test_a_dead_endpoint_is_left_alone() -> None:
     assert {result.outcome for result in results} == {Outcome.ERRORED}
     at_once = 2 * rig.width + 2
     assert 4 * CIRCUIT_OPENS_AFTER <= len(rig.sent) <= 4 * (CIRCUIT_OPENS_AFTER + at_once)
-    assert "not asked again" in str(results[-1].reason)
+    assert "not asked again" in repr(results[-1].reason)
 
 
 def test_an_answer_that_was_cut_off_is_not_kept() -> None:
