@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Final, Protocol, TypeAlias
 
@@ -52,9 +52,14 @@ class RowFormat(Protocol):
         ...
 
 
+MOST_KEPT: Final = 20_000
+"""Rows that are kept from their check to their first use; more are read twice, with flat memory."""
+
+
 @dataclass(frozen=True, slots=True)
 class GoldenSource:
-    """The golden rows of one suite. It holds no rows: each iteration reads them again.
+    """The golden rows of one suite. Each iteration reads them again, but for the first one after
+    :meth:`problems`, which is given the very rows that were found to be good.
 
     Attributes:
         format: Where they come from.
@@ -63,6 +68,7 @@ class GoldenSource:
 
     format: RowFormat
     read_checks: ReadChecks
+    _kept: list[list[Golden]] = field(default_factory=list, init=False, compare=False, repr=False)
 
     @property
     def files(self) -> tuple[FileRead, ...]:
@@ -76,6 +82,9 @@ class GoldenSource:
             LoadError: A row is not good, or the file is another than at the first reading. It comes
                 when the row's turn comes; :meth:`problems` finds all at once beforehand.
         """
+        if self._kept:
+            yield from self._kept.pop()
+            return
         for found in self._read():
             if isinstance(found, Problem):
                 raise LoadError([found])
@@ -85,13 +94,18 @@ class GoldenSource:
         """What is wrong with the rows, ids given twice included; at most a hundred findings."""
         problems: list[Problem] = []
         lines: dict[str, int] = {}
-        for found in self._read():
+        good: list[Golden] = []
+        number = 0
+        for number, found in enumerate(self._read(), 1):
             if isinstance(found, Problem):
                 problems.append(found)
             elif found.id is not None and (twice := _given_twice(found, lines)):
                 problems.append(twice)
+            elif number <= MOST_KEPT:
+                good.append(found)
             if len(problems) >= MAX_PROBLEMS:
                 break
+        self._kept[:] = [good] if len(good) == number else []
         return problems
 
     @property

@@ -129,6 +129,18 @@ def test_raw_lines_go_with_rows(load: Load) -> None:
 
 def test_file_that_changed_since_it_was_hashed_is_refused(load: Load, write: Write) -> None:
     source = load(SUITE, golden=ROWS).goldens
+    as_hashed = list(load(SUITE, golden=ROWS).goldens.rows())
+    write("golden/rows.jsonl", ROWS.replace("b", "c"))
+    assert list(source.rows()) == as_hashed  # the very rows that were checked
+    with pytest.raises(LoadError, match="changed while it was read"):
+        list(source.rows())
+
+
+def test_rows_beyond_the_limit_are_read_again(
+    load: Load, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("evalrunner.suite.goldens.MOST_KEPT", 1)
+    source = load(SUITE, golden=ROWS).goldens
     write("golden/rows.jsonl", ROWS.replace("b", "c"))
     with pytest.raises(LoadError, match="changed while it was read"):
         list(source.rows())
