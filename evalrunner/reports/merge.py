@@ -20,6 +20,7 @@ from evalrunner.values.result import (
     RunReport,
 )
 from evalrunner.verdict.gates import (
+    PASS_RATE,
     REGRESSIONS,
     exit_code,
     failures,
@@ -30,7 +31,8 @@ from evalrunner.verdict.summary import summarise
 
 V = TypeVar("V")
 
-_NOT_DERIVED: Final = frozenset({ExitCode.USAGE, ExitCode.INTERNAL, ExitCode.TERMINATED})
+_NOT_DERIVED: Final = frozenset({ExitCode.USAGE, ExitCode.INTERNAL})
+_SIGNALS: Final = (ExitCode.INTERRUPTED, ExitCode.TERMINATED)
 _WORST_FIRST: Final = (Decision.FAIL, Decision.INCONCLUSIVE, Decision.PASS, Decision.SKIPPED)
 
 
@@ -104,11 +106,11 @@ def _agreed(word: str, parts: Iterable[Mapping[str, V]]) -> dict[str, V]:
 
 
 def _further_gates(reports: Sequence[RunReport]) -> Iterable[GateDecision]:
-    """Regressions add up; of any other gate of the run as a whole the worst decision stands."""
+    """Regressions add up; of any other gate but the rates the worst decision stands."""
     groups: dict[tuple[str, str | None], list[GateDecision]] = {}
     for report in reports:
         for gate in report.gates:
-            if gate.suite is None or gate.name == REGRESSIONS:
+            if gate.name != PASS_RATE:
                 groups.setdefault((gate.name, gate.suite), []).append(gate)
     for (name, _), group in groups.items():
         if name == REGRESSIONS:
@@ -129,9 +131,10 @@ def _failures(
     reports: Sequence[RunReport], cases: Sequence[CaseResult], gates: Sequence[GateDecision]
 ) -> tuple[Failure, ...]:
     before = {failure.code for report in reports for failure in report.failures}
+    stopped = next((code for code in _SIGNALS if code in before), None)
     derived = [
         failure
-        for failure in failures(summarise(cases).total, gates)
+        for failure in failures(summarise(cases).total, gates, stopped=stopped)
         # a run that was refused before its start did not stop at a ceiling in mid-run
         if failure.code is not ExitCode.CEILING or failure.code in before
     ]
