@@ -49,15 +49,16 @@ def append_run(path: str, run_id: str, at: float, rows: Sequence[Sequence[object
     Raises:
         OSError: The file is not a ledger of this version, or cannot be written.
     """
-    connection = sqlite3.connect(f"file:{path}?mode=rw", uri=True, timeout=5.0)
     try:
-        (application,) = connection.execute("PRAGMA application_id").fetchone()
-        (version,) = connection.execute("PRAGMA user_version").fetchone()
-        if (application, version) != (APPLICATION, SCHEMA_VERSION):
-            raise OSError(f"{path!r} is not a ledger of this version")
-        with connection:
-            connection.executemany(ADD_RUN, [(None, run_id, at, *row) for row in rows])
+        connection = sqlite3.connect(f"file:{path}?mode=rw", uri=True, timeout=5.0)
+        try:
+            (application,) = connection.execute("PRAGMA application_id").fetchone()
+            (version,) = connection.execute("PRAGMA user_version").fetchone()
+            if (application, version) != (APPLICATION, SCHEMA_VERSION):
+                raise OSError(f"{path!r} is not a ledger of this version")
+            with connection:
+                connection.executemany(ADD_RUN, [(None, run_id, at, *row) for row in rows])
+        finally:
+            connection.close()
     except sqlite3.Error as error:
         raise OSError(str(error)) from error
-    finally:
-        connection.close()
