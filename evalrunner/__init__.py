@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from evalrunner.values.result import RunReport as RunReport
     from evalrunner.values.result import Score as Score
     from evalrunner.version import __version__ as __version__
-    from evalrunner.wiring import load_suite as load_suite
-    from evalrunner.wiring import run_suite as run_suite
+    from evalrunner.wiring.api import load_suite as load_suite
+    from evalrunner.wiring.api import run_suite as run_suite
 
 __all__ = [
     "Answer",
@@ -31,8 +31,8 @@ _HOMES = {
     "Score": "evalrunner.values.result",
     "__version__": "evalrunner.version",
     "check": "evalrunner.checks.registry",
-    "load_suite": "evalrunner.wiring",
-    "run_suite": "evalrunner.wiring",
+    "load_suite": "evalrunner.wiring.api",
+    "run_suite": "evalrunner.wiring.api",
 }
 
 

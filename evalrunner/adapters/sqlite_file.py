@@ -37,6 +37,11 @@ def journal_mode(version: tuple[int, int, int] = sqlite3.sqlite_version_info) ->
     return "wal" if repaired else "persist"
 
 
+def sqlite_version() -> str:
+    """The SQLite that this Python was built with, or loads."""
+    return sqlite3.sqlite_version
+
+
 def connect(path: Path, mode: str, *, busy_seconds: float = BUSY_SECONDS) -> sqlite3.Connection:
     """A connection in autocommit mode that trusts nothing in the file.
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import importlib
-import os
 import platform
-import sys
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Final
 
 import click
@@ -56,6 +55,16 @@ class LazyGroup(click.Group):
         command: click.Command = getattr(importlib.import_module(module), name)
         return command
 
+    def invoke(self, ctx: click.Context) -> object:
+        """Runs a command; whoever stops reading what it prints (``| head``) ends it quietly."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            from evalrunner.wiring.publish import forget_stdout
+
+            forget_stdout()
+            return ExitCode.OK
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The list of commands, from the table alone."""
         with formatter.section("Commands"):
@@ -74,8 +83,9 @@ def app() -> None:
 
 def entry(arguments: Sequence[str]) -> int:
     """Runs the command line and returns the exit code; nothing but a bug shows a traceback."""
+    words = list(arguments) or ["--help"]
     try:
-        result = app.main(args=list(arguments), prog_name="evalrunner", standalone_mode=False)
+        result = app.main(args=words, prog_name="evalrunner", standalone_mode=False)
     except click.exceptions.Exit as stop:
         return stop.exit_code
     except click.ClickException as error:
@@ -87,12 +97,11 @@ def entry(arguments: Sequence[str]) -> int:
     except EvalRunnerError as error:
         _say_error(error)
         return ExitCode.USAGE
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return ExitCode.OK
     except Exception:  # noqa: BLE001  # the one place where a bug becomes a report
         _say(_bug_report(arguments))
         return ExitCode.INTERNAL
+    if not arguments:
+        return ExitCode.USAGE
     return int(result) if isinstance(result, int) else ExitCode.OK
 
 
@@ -108,23 +117,32 @@ def _usage_line(error: click.ClickException) -> str:
 def _say_error(error: EvalRunnerError) -> None:
     if isinstance(error, LoadError):
         for problem in error.problems:
-            _say(str(problem))
+            _say(_flat(str(problem)))
         count = len(error.problems)
         _say(f"evalrunner: {count} problem{'s' if count != 1 else ''}; nothing was run")
         return
-    _say(f"evalrunner: {error.message}" + (f"; {error.hint}" if error.hint else ""))
+    _say(f"evalrunner: {_flat(error.message)}" + (f"; {_flat(error.hint)}" if error.hint else ""))
+
+
+def _flat(text: str) -> str:
+    return " ".join(text.split())
 
 
 def _bug_report(arguments: Sequence[str]) -> str:
-    return "\n".join(
-        (
-            "evalrunner: this is a bug. Please paste what follows into an issue:",
-            f"  evalrunner {__version__}, Python {platform.python_version()}, {platform.platform()}",
-            f"  arguments: {list(arguments)!r}",
-            traceback.format_exc(),
-        )
+    from evalrunner.adapters.credentials import KeyRing
+
+    report = (
+        "evalrunner: this is a bug. Please paste what follows into an issue:",
+        f"  evalrunner {__version__}, Python {platform.python_version()}, {platform.platform()}",
+        f"  arguments: {list(arguments)!r}",
+        traceback.format_exc(),
     )
+    return KeyRing().redact("\n".join(report))
 
 
 def _say(text: str) -> None:
-    sys.stderr.write(text.encode("ascii", "backslashreplace").decode() + "\n")
+    """A line for people, with nothing in it that steers their terminal or their CI runner."""
+    from evalrunner.reports.safe_text import for_log
+
+    with suppress(BrokenPipeError):
+        click.echo(for_log(text), err=True)

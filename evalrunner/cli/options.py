@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -16,7 +17,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 ENDINGS: Final = (".json", ".jsonl", ".junit.xml", ".md", ".html", ".csv")
 
 
-class KeyValue(click.ParamType):
+class KeyValue(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions only
     """``K=V``, as a pair."""
 
     name = "K=V"
@@ -33,7 +34,7 @@ class KeyValue(click.ParamType):
         return key, text
 
 
-class Dollars(click.ParamType):
+class Dollars(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions only
     """An amount of US dollars, exact."""
 
     name = "USD"
@@ -45,15 +46,15 @@ class Dollars(click.ParamType):
         if isinstance(value, int):
             return Picodollars(value)
         try:
-            amount = Decimal(str(value))
-            if amount.is_signed() and amount:
-                raise ValueError
-            return from_usd(amount)
-        except (ValueError, InvalidOperation):
+            amount = from_usd(Decimal(str(value)))
+        except (ValueError, ArithmeticError):
+            amount = Picodollars(-1)
+        if amount < 0:
             self.fail(f"{value!r} is not an amount of dollars; write it like 0.50", param, ctx)
+        return amount
 
 
-class OutputPath(click.ParamType):
+class OutputPath(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions only
     """A path whose ending names a format."""
 
     name = "PATH"
@@ -84,6 +85,23 @@ def project_options(function: F) -> F:
     ):
         function = option(function)
     return function
+
+
+MAX_USD_VARIABLE: Final = "EVALRUNNER_MAX_USD"
+
+
+def lowest_ceiling(
+    ctx: click.Context, param: click.Parameter, value: Picodollars | None
+) -> Picodollars | None:
+    """The flag's ceiling or the environment's, whichever is lower."""
+    text = os.environ.get(MAX_USD_VARIABLE, "").strip()
+    if not text:
+        return value
+    try:
+        other = Dollars().convert(text, param, ctx)
+    except click.BadParameter as error:
+        raise click.UsageError(f"{MAX_USD_VARIABLE}: {error.message}", ctx) from None
+    return other if value is None else min(value, other)
 
 
 suites_argument = click.argument("suites", nargs=-1, metavar="[SUITE]...")

@@ -14,6 +14,8 @@ from evalrunner.cli.options import output_option, project_options
 @project_options
 @output_option()
 @click.option("--json", "as_json", is_flag=True, help="The run document on stdout.")
+@click.option("-q", "--quiet", is_flag=True, help="Only what failed.")
+@click.option("-v", "--verbose", is_flag=True, help="Every case that did not pass.")
 def report(
     runs: tuple[str, ...],
     config: Path | None,
@@ -21,14 +23,19 @@ def report(
     outputs: tuple[Path, ...],
     *,
     as_json: bool,
+    quiet: bool,
+    verbose: bool,
 ) -> int:
     """Render RUN (a path, a run id or 'last') again; several RUNs are the shards of one run.
 
     Without -o the report goes to the terminal. The exit code is that of the run, or of the merged
     shards' one verdict.
     """
-    from evalrunner.wiring import load_runs, publish
+    from evalrunner.wiring.past_runs import load_runs
+    from evalrunner.wiring.publish import show, write_reports
 
     merged = load_runs(runs, config=config, state_dir=state_dir)
-    publish(merged, outputs, as_json=as_json)
+    write_reports(merged, outputs)
+    if as_json or not outputs:
+        show(merged, as_json=as_json, quiet=quiet, verbose=verbose)
     return merged.run.exit_code

@@ -11,6 +11,7 @@ import click
 from evalrunner.cli.options import (
     Dollars,
     KeyValue,
+    lowest_ceiling,
     output_option,
     project_options,
     suites_argument,
@@ -43,8 +44,9 @@ from evalrunner.cli.options import (
 @click.option(
     "--max-usd",
     type=Dollars(),
-    envvar="EVALRUNNER_MAX_USD",
-    help="The ceiling of this run; it is never passed.",
+    callback=lowest_ceiling,
+    help="The ceiling of this run; it is never passed. The lowest of this, EVALRUNNER_MAX_USD and the "
+    "configuration's holds.",
 )
 @click.option("--repeat", type=click.IntRange(1, 1000), help="Draw every case so often.")
 @click.option(
@@ -75,10 +77,12 @@ from evalrunner.cli.options import (
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     help="Environment variables, KEY=VALUE a line.",
 )
-@click.option("--safe", is_flag=True, help="Refuse user code and commands.")
+@click.option(
+    "--safe", is_flag=True, help="Refuse user code, commands, and hosts that a suite names."
+)
 @click.option("--no-progress", is_flag=True, help="No live display.")
 @click.option("-q", "--quiet", is_flag=True, help="Only what failed.")
-@click.option("-v", "--verbose", is_flag=True, help="Every case, and where time went.")
+@click.option("-v", "--verbose", is_flag=True, help="Every case that did not pass.")
 def run(suites: tuple[str, ...], **flags: Any) -> int:
     """Run SUITEs (files or folders; default: every suite below suites/)."""
     from evalrunner.wiring.command import Command
@@ -88,6 +92,6 @@ def run(suites: tuple[str, ...], **flags: Any) -> int:
     command = Command(suites=suites, argv=tuple(sys.argv[1:]), **flags)
     with progress_for(command) as progress:
         report = run_command(command, progress)
-    write_reports(report, command.outputs)
     show(report, as_json=command.as_json, quiet=command.quiet, verbose=command.verbose)
+    write_reports(report, command.outputs)
     return report.run.exit_code

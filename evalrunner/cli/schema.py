@@ -6,12 +6,14 @@ import json
 
 import click
 
+from evalrunner.values.exit_code import ExitCode
+
 
 @click.command()
 @click.argument("name", type=click.Choice(["suite", "config", "run"]))
 def schema(name: str) -> int:
     """Print the JSON Schema of a suite, of the configuration, or of a run document."""
-    from evalrunner.wiring import json_schema
+    from evalrunner.wiring.schemas import json_schema
 
     click.echo(json.dumps(json_schema(name), indent=2))
-    return 0
+    return ExitCode.OK

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from evalrunner.cli.options import project_options, suites_argument
+from evalrunner.errors import LoadError
+from evalrunner.values.exit_code import ExitCode
+
+if TYPE_CHECKING:
+    from evalrunner.wiring.checkup import CheckedSuite
 
 
 @click.command()
@@ -15,16 +21,24 @@ from evalrunner.cli.options import project_options, suites_argument
 def validate(suites: tuple[str, ...], config: Path | None, state_dir: Path | None) -> int:
     """Load SUITEs (default: all), call nothing, import no user code, and list every problem."""
     del state_dir  # accepted, so that the options of run can be given as they are
-    from evalrunner.wiring import check_everything
+    from evalrunner.reports.safe_text import for_log
+    from evalrunner.wiring.checkup import check_everything
 
     checked = check_everything(suites, config=config)
-    for warning in checked.warnings:
-        click.echo(f"warning: {warning}", err=True)
     for suite in checked.suites:
-        click.echo(
-            f"ok {suite.path}: {suite.rows} rows, {suite.cases} cases, {suite.checks} checks"
-        )
+        click.echo(for_log(_line(suite)))
+    for warning in checked.warnings:
+        click.echo(for_log(f"warning: {warning}"), err=True)
+    if checked.problems:
+        raise LoadError(checked.problems)
     if not checked.suites:
         click.echo("no suite found; put one below suites/, or type: evalrunner init", err=True)
-        return 5
-    return 0
+        return ExitCode.NOTHING_SELECTED
+    return ExitCode.OK
+
+
+def _line(suite: CheckedSuite) -> str:
+    checks = f"{suite.checks} check{'s' if suite.checks != 1 else ''}"
+    if suite.rows is None:
+        return f"ok {suite.path}: {checks}; its rows come over the network and were not read"
+    return f"ok {suite.path}: {suite.rows:,} rows, {suite.cases:,} cases, {checks}"

@@ -76,7 +76,8 @@ class Expansion:
         """The selected cases, row by row. *rows* are the ROW parts of the ids, and the rows.
 
         Raises:
-            LoadError: When all rows have been tried: those that a template cannot be filled in for.
+            LoadError: When all rows have been tried: those that a template cannot be filled in for,
+                or whose own checks cannot be used.
         """
         takes = selection.chooser()
         problems: list[Problem] = []
@@ -87,8 +88,10 @@ class Expansion:
                         yield self._case(ref, variant, golden)
             except TemplateError as error:
                 problems.append(_of_row(error.problem, golden))
-                if len(problems) >= MOST_PROBLEMS:
-                    break
+            except LoadError as error:
+                problems.extend(error.problems)
+            if len(problems) >= MOST_PROBLEMS:
+                break
         if problems:
             raise LoadError(problems)
 

@@ -6,10 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from evalrunner.checks.base import Check, JudgeSeat
+from evalrunner.checks.kinds import Loader
 from evalrunner.checks.registry import build
+from evalrunner.checks.registry import problems as check_problems
 from evalrunner.checks.tiers import judge_tier, plan_case
 from evalrunner.engine.case import Panel
-from evalrunner.errors import LoadError, Problem
+from evalrunner.errors import ConfigError, LoadError, Problem
 from evalrunner.values.exchange import Tier
 from evalrunner.values.spec import CheckSpec, Endpoint, Routing, Suite
 
@@ -50,6 +52,8 @@ class PanelBuilder:
         routing: The routes in force.
         application: Whether the target is the user's application.
         target_is_proxy: Whether the target is the proxy model itself.
+        load: Finds the functions of ``python`` checks; without it they cannot be run.
+        plugins_absent: Whether plugins were not imported, so that an unknown check may be theirs.
     """
 
     def __init__(
@@ -60,23 +64,36 @@ class PanelBuilder:
         *,
         application: bool,
         target_is_proxy: bool,
+        load: Loader | None = None,
+        plugins_absent: bool = False,
     ) -> None:
         self._suite = suite
         self._bench = bench
         self._routing = routing
         self._application = application
         self._target_is_proxy = target_is_proxy
+        self._load = load
+        self._plugins_absent = plugins_absent
 
     def build(self, specs: Sequence[CheckSpec]) -> Panel:
         """The panel of these checks.
 
         Raises:
-            LoadError: A judge has no model to sit in for.
+            LoadError: Every check that cannot be used, and every judge without a model.
         """
-        checks = tuple(build(spec) for spec in specs)
+        problems: list[Problem] = []
+        seated: list[tuple[Check, JudgeSeat | None]] = []
+        for spec in specs:
+            try:
+                seated.append(self._seated(spec))
+            except LoadError as error:
+                problems.extend(error.problems)
+        if problems:
+            raise LoadError(problems)
+        checks = tuple([check for check, _ in seated])
         return Panel(
             checks=checks,
-            seats=tuple(self._seat(check) for check in checks),
+            seats=tuple([seat for _, seat in seated]),
             plan=plan_case(
                 checks,
                 self._routing,
@@ -88,6 +105,17 @@ class PanelBuilder:
             judge_always=self._suite.judge_always,
             tools=self._suite.tools,
         )
+
+    def _seated(self, spec: CheckSpec) -> tuple[Check, JudgeSeat | None]:
+        """The check with its judge, or the LoadError that says where what is wrong was written."""
+        try:
+            check = build(spec, load=self._load, plugins_absent=self._plugins_absent)
+            return check, self._seat(check)
+        except LoadError:
+            raise
+        except ConfigError as error:
+            found = check_problems(spec, plugins_absent=self._plugins_absent)
+            raise LoadError(found or [_at(spec, error)]) from None
 
     def _seat(self, check: Check) -> JudgeSeat | None:
         if not check.is_judge:
@@ -102,6 +130,11 @@ class PanelBuilder:
         if seated is None:
             raise LoadError([_no_judge(check.spec, tier)])
         return JudgeSeat(endpoint=seated, tier=tier)
+
+
+def _at(spec: CheckSpec, error: ConfigError) -> Problem:
+    source = spec.source
+    return Problem(error.message, file=source.file, line=source.line, hint=error.hint)
 
 
 def _no_judge(spec: CheckSpec, tier: Tier) -> Problem:

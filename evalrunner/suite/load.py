@@ -30,11 +30,13 @@ class LoadedSuite:
         suite: What is to be tested.
         files: The suite file, what it names, and its golden files: by digest, without the data.
         goldens: The rows.
+        project: The project that it was loaded for.
     """
 
     suite: Suite
     files: tuple[FileRead, ...]
     goldens: GoldenSource
+    project: Project
 
 
 def load_suites(
@@ -96,7 +98,10 @@ def _load(project: Project, path: Path, *, offline: bool) -> LoadedSuite:
     own = FileRead(path=read.path, sha256=read.sha256)
     files = dict.fromkeys((own, *references.files, *rows.files))
     return LoadedSuite(
-        suite=suite, files=tuple(files), goldens=GoldenSource(rows, builder.row_checks)
+        suite=suite,
+        files=tuple(files),
+        goldens=GoldenSource(rows, builder.row_checks),
+        project=project,
     )
 
 

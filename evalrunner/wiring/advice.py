@@ -3,35 +3,48 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 from typing import Final
 
-from evalrunner.engine.case import EvalCase
-from evalrunner.values.exchange import TargetRequest
-from evalrunner.values.spec import Endpoint
-from evalrunner.wiring.suites import Assembly
+from evalrunner.checks.registry import cautions
+from evalrunner.values.spec import Endpoint, Suite
+from evalrunner.verdict.stats import gate_reachable
 
 _DATED: Final = re.compile(r"\d{4}-?\d{2}-?\d{2}|-\d{4}$|@")
 
 
-def warnings(assembly: Assembly, cases: Sequence[EvalCase]) -> list[str]:
-    """Undated model aliases in one line, and answers that cannot be kept in another."""
-    undated = sorted(name for name, one in assembly.endpoints.items() if _is_undated(one))
-    found: list[str] = []
+def undated_aliases(endpoints: Iterable[Endpoint]) -> Iterator[str]:
+    """One line for all models whose provider may change what answers under their name."""
+    undated = sorted(endpoint.name for endpoint in endpoints if _is_undated(endpoint))
     if undated:
-        found.append(
+        yield (
             f"{', '.join(undated)}: no dated model id, so that the provider may change the model "
             "behind cached answers; the served id is in the run document, cache.max_age bounds it"
         )
-    uncached = {
-        case.target.endpoint
-        for case in cases
-        if isinstance(case.target, TargetRequest) and not case.target.cacheable
-    }
-    found += [
-        f"{name}: answers are not cached; give the target a version:" for name in sorted(uncached)
-    ]
-    return found
+
+
+def uncached_targets(names: Iterable[str]) -> Iterator[str]:
+    """A line for each application whose answers cannot be kept."""
+    for name in sorted(names):
+        yield f"{name}: answers are not cached; give the target a version:"
+
+
+def check_cautions(suites: Iterable[Suite]) -> Iterator[str]:
+    """A line for each check that is allowed, but decides nothing or not what it seems to."""
+    for suite in suites:
+        for spec in suite.checks:
+            yield from map(str, cautions(spec))
+
+
+def unreachable_gate(suite: Suite, rows: int) -> Iterator[str]:
+    """A line where so many rows, all of them passed, would still leave the gate inconclusive."""
+    gate = suite.gate
+    if gate.confidence is None or gate_reachable(rows, gate.min_pass_rate, gate.confidence):
+        return
+    yield (
+        f"{suite.path}: {rows:,} cases are too few for min_pass_rate {gate.min_pass_rate} with "
+        f"confidence {gate.confidence:g}: the gate stays inconclusive even if all of them pass"
+    )
 
 
 def _is_undated(endpoint: Endpoint) -> bool:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -88,10 +90,24 @@ def write_reports(report: RunReport, outputs: Sequence[Path]) -> None:
 def show(
     report: RunReport, *, as_json: bool = False, quiet: bool = False, verbose: bool = False
 ) -> None:
-    """The run document on stdout if asked for, and the one screen: on stdout, or beside the document
-    on stderr."""
+    """The one screen on stdout; or the run document alone there, and the screen on stderr.
+
+    Somebody who stops reading (``| head``) is no error.
+    """
     from evalrunner.reports.terminal import print_report
 
-    if as_json:
-        sys.stdout.write(_json(report))
-    print_report(report, sys.stderr if as_json else sys.stdout, quiet=quiet, verbose=verbose)
+    try:
+        if as_json:
+            sys.stdout.write(_json(report))
+            sys.stdout.flush()
+        stream = sys.stderr if as_json else sys.stdout
+        print_report(report, stream, quiet=quiet, verbose=verbose)
+        stream.flush()
+    except BrokenPipeError:
+        forget_stdout()
+
+
+def forget_stdout() -> None:
+    """Lets what is still to be written go nowhere, since nobody reads it any more."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

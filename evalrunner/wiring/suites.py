@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from evalrunner.checks.registry import problems as check_problems
+from evalrunner.checks.kinds import Loader
 from evalrunner.engine.case import EvalCase
 from evalrunner.engine.expand import Expansion, Variant
 from evalrunner.engine.panel import Bench, PanelBuilder
@@ -15,9 +15,10 @@ from evalrunner.errors import ConfigError, LoadError, Problem
 from evalrunner.suite.endpoints import endpoint_for
 from evalrunner.suite.goldens import row_ids
 from evalrunner.suite.load import LoadedSuite
+from evalrunner.suite.validate import sorted_problems
 from evalrunner.values.exchange import Tier
 from evalrunner.values.project import Project
-from evalrunner.values.spec import Endpoint, Routing, Suite, Target
+from evalrunner.values.spec import Endpoint, Suite, Target
 
 TIER_NAMES = {tier.value: tier for tier in (Tier.PROXY, Tier.FRONTIER)}
 
@@ -31,16 +32,23 @@ class Assembly:
         state_dir: Where digests of model files are remembered; ``None`` for nowhere.
         draws: How often each case is drawn, instead of what the suite says.
         variables: Variables that win over every row's.
+        load: Makes the finder of a suite's own functions; without it they are planned and never run.
+        look_only: Whether nothing is to be run (``validate``): files of models are not read, and an
+            unknown check may be one of a plugin's.
         endpoints: Every model and application that was seated, by name.
         applications: The applications among them.
+        uncached: The names of applications whose answers may not be kept.
     """
 
     project: Project
     state_dir: Path | None = None
     draws: int | None = None
     variables: Mapping[str, str] = field(default_factory=dict)
+    load: Callable[[Suite], Loader] | None = None
+    look_only: bool = False
     endpoints: dict[str, Endpoint] = field(default_factory=dict)
     applications: dict[str, Target] = field(default_factory=dict)
+    uncached: set[str] = field(default_factory=set)
 
     def cases(self, loaded: Sequence[LoadedSuite], selection: Selection) -> list[EvalCase]:
         """The selected cases of all suites, in order.
@@ -52,27 +60,59 @@ class Assembly:
         cases: list[EvalCase] = []
         for one in loaded:
             try:
-                cases.extend(self._suite_cases(one, selection))
+                cases.extend(self.suite_cases(one, self.variants(one.suite), selection))
             except LoadError as error:
                 problems.extend(error.problems)
         if problems:
             raise LoadError(problems)
         return cases
 
-    def _suite_cases(self, loaded: LoadedSuite, selection: Selection) -> Iterator[EvalCase]:
+    def suite_cases(
+        self, loaded: LoadedSuite, variants: Sequence[Variant], selection: Selection
+    ) -> Iterator[EvalCase]:
+        """The selected cases of one suite, as they are asked for.
+
+        Raises:
+            LoadError: When all rows have been tried: everything that is wrong with them.
+        """
         suite = loaded.suite
-        found = [problem for spec in suite.checks for problem in check_problems(spec)]
-        if found:
-            raise LoadError(found)
-        bench = self._bench()
         expansion = Expansion(
             suite,
-            variants=[self._variant(suite, target, bench) for target in suite.targets],
-            proxy=bench.proxy,
+            variants=variants,
+            proxy=self._bench().proxy,
             draws=self.draws or suite.repeat.n,
             overrides=self.variables,
         )
         return expansion.cases(row_ids(loaded.goldens.rows()), selection)
+
+    def variants(self, suite: Suite) -> list[Variant]:
+        """The targets of one suite, ready to be asked and judged.
+
+        Raises:
+            LoadError: Every target, check and judge that cannot be used.
+        """
+        bench = self._bench()
+        problems: list[Problem] = []
+        variants: list[Variant] = []
+        for target in suite.targets:
+            try:
+                variants.append(self._variant(suite, target, bench))
+            except LoadError as error:
+                problems.extend(error.problems)
+            except ConfigError as error:
+                problems.append(_of_target(target, error))
+                problems += self._check_problems(suite, bench)
+        if problems:
+            raise LoadError(sorted_problems(problems))
+        return variants
+
+    def _check_problems(self, suite: Suite, bench: Bench) -> list[Problem]:
+        """What is wrong with the checks of a suite whose target is of no use."""
+        try:
+            self._builder(suite, bench).build(suite.checks)
+        except LoadError as error:
+            return error.problems
+        return []
 
     def _bench(self) -> Bench:
         tiers = self.project.tiers
@@ -91,7 +131,7 @@ class Assembly:
         known = self.endpoints.get(endpoint.name)
         if known is not None:
             return known
-        if endpoint.provider == "local":
+        if endpoint.provider == "local" and not self.look_only:
             endpoint = replace(endpoint, identity=self._local_identity(endpoint))
         self.endpoints[endpoint.name] = endpoint
         return endpoint
@@ -105,28 +145,32 @@ class Assembly:
     def _variant(self, suite: Suite, target: Target, bench: Bench) -> Variant:
         if target.kind != "model":
             return self._application(suite, target, bench)
-        try:
-            endpoint, tier = self._target_model(target, bench)
-        except LoadError:
-            raise
-        except ConfigError as error:
-            problem = Problem(
-                error.message, file=target.source.file, line=target.source.line, hint=error.hint
-            )
-            raise LoadError([problem]) from None
-        builder = PanelBuilder(
-            suite,
-            bench,
-            self._routing(suite),
-            application=False,
-            target_is_proxy=tier is Tier.PROXY,
-        )
+        endpoint, tier = self._target_model(target, bench)
+        builder = self._builder(suite, bench, target_is_proxy=tier is Tier.PROXY)
         return Variant(
             label=target.label,
             endpoint=endpoint,
             tier=tier,
             builder=builder,
             panel=builder.build(suite.checks),
+        )
+
+    def _builder(
+        self,
+        suite: Suite,
+        bench: Bench,
+        *,
+        application: bool = False,
+        target_is_proxy: bool = False,
+    ) -> PanelBuilder:
+        return PanelBuilder(
+            suite,
+            bench,
+            suite.routing or self.project.routing,
+            application=application,
+            target_is_proxy=target_is_proxy,
+            load=self.load(suite) if self.load else None,
+            plugins_absent=self.look_only and bool(self.project.plugins),
         )
 
     def _target_model(self, target: Target, bench: Bench) -> tuple[Endpoint, Tier]:
@@ -158,9 +202,9 @@ class Assembly:
         )
         self.endpoints[name] = endpoint
         self.applications[name] = target
-        builder = PanelBuilder(
-            suite, bench, self._routing(suite), application=True, target_is_proxy=False
-        )
+        if not cacheable:
+            self.uncached.add(name)
+        builder = self._builder(suite, bench, application=True)
         return Variant(
             label=target.label,
             endpoint=endpoint,
@@ -171,8 +215,10 @@ class Assembly:
             panel=builder.build(suite.checks),
         )
 
-    def _routing(self, suite: Suite) -> Routing:
-        return suite.routing or self.project.routing
+
+def _of_target(target: Target, error: ConfigError) -> Problem:
+    source = target.source
+    return Problem(error.message, file=source.file, line=source.line, hint=error.hint)
 
 
 def _timeout(target: Target) -> float:

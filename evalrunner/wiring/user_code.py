@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import importlib.util
 import sys
 from collections.abc import Callable, Iterable
+from hashlib import sha256
 from pathlib import Path
+from types import ModuleType
 
 from evalrunner.errors import ConfigError
+
+Function = Callable[..., object]
+Load = Callable[[str], Function]
 
 
 def import_plugins(names: Iterable[str], *, root: Path) -> None:
@@ -21,13 +27,20 @@ def import_plugins(names: Iterable[str], *, root: Path) -> None:
         _import(name, root=root, why=f"the plugin {name!r}")
 
 
-def function_loader(root: Path) -> Callable[[str], Callable[..., object]]:
-    """Finds functions by ``file://PATH.py:NAME`` or ``package.module:NAME``, below *root* only."""
+def function_loader(root: Path, *, folder: Path | None = None) -> Load:
+    """Finds functions by ``path.py:name`` or ``package.module:name``, below *root* only.
 
-    def load(reference: str) -> Callable[..., object]:
-        place, _, name = reference.removeprefix("file://").rpartition(":")
+    A file is executed once, however many suites name it, and may import its project's own modules.
+
+    Args:
+        root: The project's root.
+        folder: The folder that paths are relative to first, that of the suite; else the root.
+    """
+
+    def load(reference: str) -> Function:
+        place, name = _parts(reference)
         module = (
-            _from_file(root, place)
+            _from_file(_file(place, root, folder), root)
             if place.endswith(".py")
             else _import(place, root=root, why=repr(reference))
         )
@@ -36,33 +49,121 @@ def function_loader(root: Path) -> Callable[[str], Callable[..., object]]:
             raise ConfigError(
                 f"{reference!r} names no function", hint=f"define {name!r} in {place!r}"
             )
-        return function  # type: ignore[no-any-return]  # callable, as just seen
+        found: Function = function
+        return found
 
     return load
 
 
-def _from_file(root: Path, place: str) -> object:
-    path = (root / place).resolve()
-    if not path.is_relative_to(root.resolve()) or not path.is_file():
-        raise ConfigError(f"{place!r} is no file inside the project")
-    name = f"evalrunner_user_{path.stem}"
+def refusing_loader(reference: str) -> Function:
+    """The loader of ``--safe``.
+
+    Raises:
+        ConfigError: Always.
+    """
+    raise ConfigError(f"--safe refuses user code: {reference!r}", hint="run it without --safe")
+
+
+def function_finder(root: Path, *, folder: Path | None = None) -> Load:
+    """Looks for functions as :func:`function_loader` does, without running a line of them.
+
+    What it returns cannot be called with success. A file is read and parsed; of a package only the
+    folder is looked for.
+    """
+
+    def find(reference: str) -> Function:
+        place, name = _parts(reference)
+        if not place.endswith(".py"):
+            _require_package(place.partition(".")[0], root, reference)
+        elif name not in _defined_in(_file(place, root, folder), place):
+            raise ConfigError(
+                f"{reference!r} names no function", hint=f"define {name!r} in {place!r}"
+            )
+        return _unloaded
+
+    return find
+
+
+def _unloaded(*_: object) -> object:
+    raise ConfigError("this function was looked for and not imported")
+
+
+def _parts(reference: str) -> tuple[str, str]:
+    place, _, name = reference.removeprefix("file://").rpartition(":")
+    return place, name
+
+
+def _file(place: str, root: Path, folder: Path | None) -> Path:
+    for base in (folder or root, root):
+        path = (base / place).resolve()
+        if path.is_file() and path.is_relative_to(root.resolve()):
+            return path
+    raise ConfigError(
+        f"{place!r} is no file inside the project",
+        hint="a path is relative to the folder of the suite, or to the project's root",
+    )
+
+
+def _defined_in(path: Path, place: str) -> set[str]:
+    """The names that a module's text assigns, defines or imports at its top level."""
+    try:
+        tree = ast.parse(path.read_bytes())
+    except (SyntaxError, ValueError, RecursionError, OSError) as error:
+        raise ConfigError(f"{place!r} cannot be read as Python: {error}") from None
+    found: set[str] = set()
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            found.add(node.name)
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            found |= {name.asname or name.name for name in node.names}
+        else:  # names may be bound within an if, a try or a with as well
+            found |= {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}
+            found |= {part.name for part in ast.walk(node) if isinstance(part, ast.FunctionDef)}
+    return found
+
+
+def _require_package(package: str, root: Path, reference: str) -> None:
+    if (root / package).is_dir() or (root / f"{package}.py").is_file():
+        return
+    if package not in sys.modules and importlib.util.find_spec(package) is None:
+        raise ConfigError(
+            f"the package {package!r} of {reference!r} is not there",
+            hint="it is looked for in the project root and among the installed packages",
+        )
+
+
+def _from_file(path: Path, root: Path) -> ModuleType:
+    name = f"evalrunner_user_{path.stem}_{sha256(str(path).encode()).hexdigest()[:12]}"
+    if name in sys.modules:
+        return sys.modules[name]
+    _put_on_path(root)
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
-        raise ConfigError(f"{place!r} cannot be imported")
+        raise ConfigError(f"{path.name!r} cannot be imported")
     module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses and pickle look their module up by its name
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
-        raise ConfigError(f"{place!r} fails while it is imported: {error}") from error
+    except (Exception, SystemExit) as error:
+        del sys.modules[name]
+        raise ConfigError(f"{path.name!r} fails while it is imported: {_told(error)}") from error
     return module
 
 
-def _import(name: str, *, root: Path, why: str) -> object:
-    if str(root) not in sys.path:
-        sys.path.insert(0, str(root))
+def _import(name: str, *, root: Path, why: str) -> ModuleType:
+    _put_on_path(root)
     try:
         return importlib.import_module(name)
     except ImportError as error:
         raise ConfigError(f"{why} cannot be imported: {error}") from error
-    except Exception as error:
-        raise ConfigError(f"{why} fails while it is imported: {error}") from error
+    except (Exception, SystemExit) as error:
+        raise ConfigError(f"{why} fails while it is imported: {_told(error)}") from error
+
+
+def _put_on_path(root: Path) -> None:
+    if str(root) not in sys.path:
+        sys.path.insert(0, str(root))
+
+
+def _told(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}"

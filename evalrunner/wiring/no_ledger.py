@@ -1,0 +1,44 @@
+"""What stands in for a ledger that cannot be opened: a run that pays nothing needs none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from evalrunner.engine.ports import Attempt, RunRow, Settlement
+from evalrunner.errors import LedgerError
+from evalrunner.values.money import ZERO, Picodollars
+
+
+class NoLedger:
+    """A :class:`~evalrunner.engine.ports.Ledger` that records nothing, so that nothing may be paid.
+
+    Args:
+        error: Why there is no ledger; raised by whatever would have to be on record.
+    """
+
+    def __init__(self, error: LedgerError) -> None:
+        self.error = error
+
+    def reserve(self, attempts: Sequence[Attempt]) -> Sequence[bool]:
+        """Raises, since nothing may be sent that is not on record."""
+        raise self.error
+
+    def settle(self, settlements: Iterable[Settlement]) -> None:
+        """Raises: nothing can have been reserved."""
+        raise self.error
+
+    def exchange(
+        self, settlements: Iterable[Settlement], attempts: Sequence[Attempt]
+    ) -> Sequence[bool]:
+        """Raises, as both of its halves do."""
+        raise self.error
+
+    def record_run(self, rows: Sequence[RunRow]) -> None:
+        """Forgets the run; that there is no ledger was said when it was opened."""
+
+    def open_reservations(self, run_id: str) -> Picodollars | None:
+        """Nothing was reserved."""
+        return ZERO
+
+    def close(self) -> None:
+        """Nothing is open."""

@@ -1,0 +1,140 @@
+"""What a run reads and writes, opened: the state folder, the cache, the ledger."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from evalrunner.adapters.cache_disk import DiskStore, open_disk_store
+from evalrunner.adapters.ledger_sqlite import SqliteLedger
+from evalrunner.adapters.state_dir import StateDir, open_state_dir
+from evalrunner.engine.ports import CacheStore, Ledger
+from evalrunner.errors import ConfigError, LedgerError, StoreError
+from evalrunner.suite.load import LoadedSuite
+from evalrunner.values.ceilings import Ceilings
+from evalrunner.values.project import Project
+from evalrunner.wiring.command import Command
+from evalrunner.wiring.no_ledger import NoLedger
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """What a run reads and writes, open.
+
+    Attributes:
+        store: Where answers are kept; ``None`` without a cache.
+        ledger: Where money is accounted; a :class:`NoLedger` where the file cannot be opened.
+        ceilings: The most that may be spent; of several for one sum the lowest.
+        started: Seconds since 1970.
+        warnings: What could not be opened and is done without, one line each.
+    """
+
+    project: Project
+    state: StateDir
+    loaded: Sequence[LoadedSuite]
+    store: CacheStore | None
+    ledger: Ledger
+    ceilings: Ceilings
+    run_id: str
+    started: float
+    warnings: tuple[str, ...] = ()
+
+
+def open_run(
+    command: Command, project: Project, loaded: Sequence[LoadedSuite], stack: ExitStack
+) -> Opened:
+    """Everything that the run needs, closed with the stack.
+
+    A cache that cannot be opened costs a warning, and so does a ledger until something has to be paid.
+
+    Raises:
+        ConfigError: The state folder is somebody else's, or the cache's address is of no use.
+    """
+    state = open_state_dir(project.root, explicit=command.state_dir)
+    started = time.time()
+    run_id = f"{datetime.fromtimestamp(started, UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+    ceilings = _ceilings(command, project, loaded)
+    warnings: list[str] = []
+    ledger = _ledger(state, run_id, ceilings, warnings)
+    stack.callback(ledger.close)
+    store = _store(command, project, state, warnings)
+    if store is not None:
+        stack.callback(store.close)
+    return Opened(
+        project=project,
+        state=state,
+        loaded=loaded,
+        store=store,
+        ledger=ledger,
+        ceilings=ceilings,
+        run_id=run_id,
+        started=started,
+        warnings=tuple(warnings),
+    )
+
+
+def cache_place(project: Project, state: StateDir) -> Path:
+    """The folder of the disk store.
+
+    Raises:
+        ConfigError: The configuration or ``EVALRUNNER_CACHE_URL`` names another kind of store.
+    """
+    url = os.environ.get("EVALRUNNER_CACHE_URL") or project.cache.url
+    if not url.startswith("disk:") or project.cache.stores:
+        raise ConfigError(
+            f"the cache {url!r} cannot be opened: this version knows disk: only",
+            hint="write cache: {url: 'disk:'}",
+        )
+    place = url.removeprefix("disk:")
+    return project.root / place if place else state.cache
+
+
+def cache_namespace(project: Project) -> str:
+    """Whose entries of a store are this project's."""
+    return project.cache.namespace or "default"
+
+
+def _store(
+    command: Command, project: Project, state: StateDir, warnings: list[str]
+) -> DiskStore | None:
+    if command.no_cache:
+        return None
+    place = cache_place(project, state)
+    try:
+        return open_disk_store(place, namespace=cache_namespace(project), read_only=command.frozen)
+    except StoreError as error:
+        warnings.append(f"no cache in this run: {error.message}{_tail(error.hint)}")
+        return None
+
+
+def _ledger(
+    state: StateDir, run_id: str, ceilings: Ceilings, warnings: list[str]
+) -> SqliteLedger | NoLedger:
+    try:
+        return SqliteLedger(state.ledger, run_id=run_id, ceilings=ceilings)
+    except LedgerError as error:
+        warnings.append(f"no ledger in this run: {error.message}{_tail(error.hint)}")
+        return NoLedger(error)
+
+
+def _tail(hint: str | None) -> str:
+    return f"; {hint}" if hint else ""
+
+
+def _ceilings(command: Command, project: Project, loaded: Sequence[LoadedSuite]) -> Ceilings:
+    asked = [
+        limit for limit in (command.max_usd, project.cost.max_usd_per_run) if limit is not None
+    ]
+    return Ceilings(
+        run=min(asked) if asked else None,
+        suites={
+            one.suite.name: one.suite.max_usd for one in loaded if one.suite.max_usd is not None
+        },
+        month=project.cost.max_usd_per_month,
+    )
