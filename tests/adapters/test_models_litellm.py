@@ -48,7 +48,9 @@ def litellm() -> Any:
     return load_litellm()
 
 
-def ask(base_url: str | None, provider: str = "anthropic", **params: Json) -> WireReply:
+def ask(
+    base_url: str | None, provider: str = "anthropic", *, deadline: float = 5, **params: Json
+) -> WireReply:
     endpoint = Endpoint(
         name="m",
         provider=provider,
@@ -65,11 +67,22 @@ def ask(base_url: str | None, provider: str = "anthropic", **params: Json) -> Wi
 
     async def call() -> WireReply:
         try:
-            return await client.complete(request, 5)
+            return await client.complete(request, deadline)
         finally:
             await client.aclose()
 
     return asyncio.run(call())
+
+
+def test_the_deadline_does_not_pay_for_the_import(
+    server: FaultServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slow() -> Any:
+        time.sleep(1.6)
+        return load_litellm()
+
+    monkeypatch.setattr(models_litellm, "load_litellm", slow)
+    assert ask(server.url("ok"), "openai", deadline=1.5).response.text.raw == "ok"
 
 
 def test_another_wire_format_is_translated(server: FaultServer) -> None:
