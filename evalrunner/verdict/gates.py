@@ -9,6 +9,7 @@ from fractions import Fraction
 from typing import Final
 
 from evalrunner.values.exit_code import RANK, ExitCode
+from evalrunner.values.kept import KeptRows
 from evalrunner.values.result import CaseResult, Decision, Failure, GateDecision, Outcome
 from evalrunner.values.spec import GateSpec, RepeatSpec
 from evalrunner.values.summary import Tally
@@ -27,6 +28,7 @@ _NOT_RUN_CODES: Final[Mapping[str, ExitCode]] = {
     "pending": ExitCode.PENDING,
 }
 _DECIDED: Final = "decided"
+_NONE_KEPT: Final = KeptRows()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +49,7 @@ def decide(
     further: Iterable[GateDecision] = (),
     stopped: ExitCode | None = None,
     warn_only: bool = False,
+    kept: KeptRows = _NONE_KEPT,
 ) -> Verdict:
     """Every gate of every suite, and what follows.
 
@@ -58,9 +61,11 @@ def decide(
         further: Decisions made elsewhere: the ratio, the budget.
         stopped: 130 or 143 where a signal ended the run.
         warn_only: Quality, cost and inconclusive gates do not change the exit code.
+        kept: Further rows, which passed and have no case among *cases*.
     """
-    gates = (*suite_gates(cases, gate_specs, repeats=repeats, baseline=baseline), *further)
-    found = failures(summarise(cases).total, gates, stopped=stopped)
+    own = suite_gates(cases, gate_specs, repeats=repeats, baseline=baseline, kept=kept)
+    gates = (*own, *further)
+    found = failures((kept.summary + summarise(cases)).total, gates, stopped=stopped)
     return Verdict(gates=gates, failures=found, exit_code=exit_code(found, warn_only=warn_only))
 
 
@@ -70,6 +75,7 @@ def suite_gates(
     *,
     repeats: Mapping[str, RepeatSpec] | None = None,
     baseline: Iterable[CaseResult] | None = None,
+    kept: KeptRows = _NONE_KEPT,
 ) -> tuple[GateDecision, ...]:
     """The pass-rate gate and, where asked for, the regressions gate of each suite, in order of name."""
     head = _by_suite(cases)
@@ -79,6 +85,7 @@ def suite_gates(
         gate = gate_specs.get(suite, GateSpec())
         repeat = (repeats or {}).get(suite, ONE_DRAW)
         rows = row_outcomes(head.get(suite, ()), repeat)
+        rows |= dict.fromkeys(kept.passed.get(suite, ()), Outcome.PASSED)
         decisions.append(pass_rate_gate(suite, gate, rows))
         if gate.max_regressions is not None:
             before = None if base is None else row_outcomes(base.get(suite, ()), repeat)
@@ -159,7 +166,10 @@ def failures(
     A case without a verdict is always a reason, whatever the gates say, unless it was left out
     because the verdict of its row was settled without it.
     """
-    found = [*_unfinished(total, stopped), *(_gate_failure(gate) for gate in gates if _blocks(gate))]
+    found = [
+        *_unfinished(total, stopped),
+        *(_gate_failure(gate) for gate in gates if _blocks(gate)),
+    ]
     if total.cases == 0:
         message = "nothing was selected"
         found.append(Failure(code=ExitCode.NOTHING_SELECTED, rule="selection", message=message))
