@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from typing import Any
 
 import pytest
@@ -173,3 +174,31 @@ def test_shards_merge_on_the_command_line(workspace: Workspace, provider: FakePr
     assert document["run"]["shard"] is None
     half = workspace.program("report", files[0], files[0], "-o", "half.json")
     assert half.returncode == 6, "the other half is missing"
+
+
+def test_an_unchanged_run_is_told_again_and_any_edit_ends_that(
+    workspace: Workspace, provider: FakeProvider
+) -> None:
+    workspace.suite(n=3, checks=CHECKS)
+
+    def told_again() -> bool:
+        assert workspace.program("run").returncode == 0
+        runs = [json.loads(p.read_bytes())["run"] for p in (workspace.state / "runs").iterdir()]
+        return max(runs, key=lambda run: run["started_at"])["answered_from"] is not None
+
+    assert not told_again()
+    assert told_again()
+    assert told_again()
+    edits = (
+        lambda: workspace.suite(n=4, checks=CHECKS),
+        lambda: workspace.golden("s", [{"id": "r0", "q": "number 0"}]),
+        lambda: workspace.write("suites/t.yaml", '{"prompts": ["{{q}}"], "golden": [{"q": 1}]}'),
+        lambda: workspace.configure(provider.base_url, report={"include": "none"}),
+    )
+    for edit in edits:
+        edit()
+        assert not told_again()
+        assert told_again()
+    shutil.rmtree(workspace.state / "cache")
+    assert not told_again(), "without its store a run is not believed"
+    assert len(provider.requests) == 4 + 1 + 2
