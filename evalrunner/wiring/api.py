@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import TypedDict, Unpack
@@ -14,6 +15,7 @@ from evalrunner.suite.discover import find_suites
 from evalrunner.suite.load import LoadedSuite, load_suites
 from evalrunner.values.money import Picodollars, from_usd
 from evalrunner.values.result import RunReport
+from evalrunner.verdict.summary import summary_of
 from evalrunner.wiring.command import Command
 from evalrunner.wiring.publish import FORMATS, write_reports
 from evalrunner.wiring.session import run_command
@@ -80,7 +82,7 @@ def run_suite(path_or_suite: AnyPath | LoadedSuite, **overrides: Unpack[Override
         **overrides: The flags of ``evalrunner run``; see :class:`Overrides`.
 
     Returns:
-        The report, with every case in it.
+        The report, with every case in it, and its sums: ``report.summary.total.passed``.
 
     Raises:
         EvalRunnerError: Nothing was run: what was written or asked for cannot be used.
@@ -93,7 +95,7 @@ def run_suite(path_or_suite: AnyPath | LoadedSuite, **overrides: Unpack[Override
         command, loaded = _command((str(place),), start, overrides), None
     report = _outside_a_loop(command, loaded)
     write_reports(report, command.outputs)
-    return report
+    return replace(report, summary=summary_of(report))
 
 
 def _command(suites: tuple[str, ...], start: Path | None, asked: Overrides) -> Command:
