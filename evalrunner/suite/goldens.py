@@ -58,8 +58,9 @@ MOST_KEPT: Final = 20_000
 
 @dataclass(frozen=True, slots=True)
 class GoldenSource:
-    """The golden rows of one suite. Each iteration reads them again, but for the first one after
-    :meth:`problems`, which is given the very rows that were found to be good.
+    """The golden rows of one suite, read again by each iteration.
+
+    Only the first one after :meth:`problems` is given the very rows that were found to be good.
 
     Attributes:
         format: Where they come from.
