@@ -13,7 +13,7 @@ from evalrunner.testing import FakeProvider, FakeReply
 from evalrunner.values.money import from_usd
 from evalrunner.verdict.summary import summarise
 
-from .workspace import Workspace, asked, ids, outcomes
+from .workspace import Workspace, asked, ids, outcomes, reason
 
 CHECKS = [{"type": "contains", "value": "number"}]
 
@@ -191,8 +191,8 @@ def test_an_application_that_crashes_errors_its_case_alone(application: Workspac
     assert (report.run.exit_code, outcomes(report)) == (6, {"passed": 2, "errored": 1})
     (crashed,) = [case for case in report.cases if case.outcome == "errored"]
     assert crashed.case.id == "s/r1"
-    assert "ValueError" in str(crashed.reason)
-    assert "the database is down" in str(crashed.reason)
+    assert "ValueError" in reason(crashed)
+    assert "the database is down" in reason(crashed)
     application.run()
     assert calls(application) == 4, "a failure is not kept; the two answers are"
 
@@ -266,7 +266,7 @@ def test_a_command_is_cached_only_under_a_version(
     report = workspace.run(max_concurrency=2)
     assert (report.run.exit_code, outcomes(report)) == (6, {"passed": 2, "errored": 1})
     (broken,) = [case for case in report.cases if case.outcome == "errored"]
-    assert "out of order" in str(broken.reason)
+    assert "out of order" in reason(broken)
     assert any("not cached" in line for line in report.warnings) is not kept
     assert calls(workspace) == 3
     workspace.run(max_concurrency=2)

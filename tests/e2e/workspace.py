@@ -14,7 +14,8 @@ from typing import Any
 from evalrunner.adapters.ledger_rows import Account
 from evalrunner.adapters.ledger_sqlite import SqliteLedger
 from evalrunner.testing import FakeBody, FakeProvider
-from evalrunner.values.result import RunReport
+from evalrunner.values.exchange import ModelText
+from evalrunner.values.result import CaseResult, RunReport
 from evalrunner.wiring.command import Command
 from evalrunner.wiring.session import run_command
 from tests.guards import scrubbed
@@ -142,6 +143,11 @@ def outcomes(report: RunReport) -> dict[str, int]:
 def ids(report: RunReport, outcome: str | None = None) -> list[str]:
     """The ids of the cases, or of those that ended so."""
     return [case.case.id for case in report.cases if outcome in (None, case.outcome.value)]
+
+
+def reason(case: CaseResult) -> str:
+    """Why a case ended as it did; a foreign text in it is safe to look at here."""
+    return case.reason.raw if isinstance(case.reason, ModelText) else case.reason or ""
 
 
 def codes(report: RunReport) -> Sequence[int]:

@@ -1,0 +1,165 @@
+"""Rows that passed are taken over from the run before: the same document as if they were not."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from evalrunner.testing import FakeProvider
+from evalrunner.wiring.reuse import Reuse
+
+from .workspace import RUBRIC, Workspace
+
+Row = dict[str, Any]
+ROWS = [{"q": f"number {n}", "word": "ok"} for n in range(6)]
+ROWS[4]["word"] = "absent"  # the one row that fails
+CHECKS = [
+    {"type": "contains", "value": "{{word}}"},
+    {"type": "llm-rubric", "value": f"{RUBRIC} to {{{{q}}}}", "threshold": 0.5},
+]
+GATE = {"min_pass_rate": 0.5}
+
+
+def changed(row: int, **fields: object) -> Callable[[list[Row]], list[Row]]:
+    return lambda rows: [*rows[:row], {**rows[row], **fields}, *rows[row + 1 :]]
+
+
+def added(row: int, **fields: object) -> Callable[[list[Row]], list[Row]]:
+    new = {"q": "something new", "word": "ok", **fields}
+    return lambda rows: [*rows[:row], new, *rows[row:]]
+
+
+def removed(row: int) -> Callable[[list[Row]], list[Row]]:
+    return lambda rows: [*rows[:row], *rows[row + 1 :]]
+
+
+EDITS: dict[str, Callable[[list[Row]], list[Row]]] = {
+    "one reworded": changed(2, q="another"),
+    "added at the start": added(0),
+    "added in the middle": added(3),
+    "added at the end": added(6),
+    "a passing row removed": removed(1),
+    "the failing row removed": removed(4),
+    "two swapped": lambda rows: [rows[1], rows[0], *rows[2:]],
+    "all reversed": lambda rows: rows[::-1],
+    "a failing row fixed": changed(4, word="ok"),
+    "a passing row broken": changed(0, word="absent"),
+    "a row with checks of its own": added(2, checks=[{"type": "contains", "value": "number"}]),
+    "a row with an id, tags and a description": added(
+        2, id="mine", tags={"a": "b"}, description="d"
+    ),
+    "a text with quotes and another script": changed(1, q='"row":7,"source" – ключ'),
+    "only the description": changed(3, description='","row":1,"source":{'),
+    "removed, reworded and added": lambda rows: added(1)(changed(3, q="x")(removed(0)(rows))),
+}
+SUITES: dict[str, dict[str, Any]] = {
+    "one prompt": {},
+    "two prompts": {"prompts": ["Question {{q}}", "Please, {{q}}"]},
+    "two targets": {"targets": ["small", "large"]},
+    "three draws": {"repeat": 3},
+    "a proxy first": {"checks": CHECKS[:1]},
+    "no judge asked": {"checks": CHECKS[:1], "gate": {"min_pass_rate": 0.99}},
+}
+
+
+class Twin:
+    """One project, and what each of the two ways makes of the same edit."""
+
+    def __init__(self, workspace: Workspace, provider: FakeProvider, seen: list[bool]) -> None:
+        self.workspace = workspace
+        self.provider = provider
+        self.seen = seen
+
+    def cold(self, suite: dict[str, Any], rows: list[Row]) -> None:
+        self.workspace.suite(**{"checks": CHECKS, "gate": GATE, **suite})
+        self.write(rows)
+        self.run()
+
+    def write(self, rows: list[Row], end: str = "\n") -> None:
+        path = self.workspace.root / "golden" / "s.jsonl"
+        path.write_bytes("".join(json.dumps(row) + end for row in rows).encode())
+
+    def run(self, **flags: Any) -> dict[str, Any]:
+        """The document of a run, without what differs between any two."""
+        report = self.workspace.run(argv=("run",), **flags)
+        path = self.workspace.state / "runs" / f"{report.run.id}.json"
+        return scrubbed(json.loads(path.read_bytes()))
+
+    def both(self, **flags: Any) -> tuple[dict[str, Any], dict[str, Any], bool]:
+        """The documents of the two ways, and whether the first took rows over."""
+        before = self.workspace.root.parent / "before"
+        shutil.rmtree(before, ignore_errors=True)
+        shutil.copytree(self.workspace.state, before)
+        self.seen.clear()
+        taken = self.run(**flags)
+        used, calls = any(self.seen), len(self.provider.calls)
+        shutil.rmtree(self.workspace.state)
+        shutil.copytree(before, self.workspace.state)
+        for record in (self.workspace.state / "cache" / "unchanged").glob("*.rows"):
+            record.unlink()
+        self.seen.clear()
+        whole = self.run(**flags)
+        assert not any(self.seen)
+        assert len(self.provider.calls) - calls >= 0
+        return taken, whole, used
+
+
+@pytest.fixture
+def twin(
+    workspace: Workspace, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Twin]:
+    seen: list[bool] = []
+    original = Reuse.document
+
+    def document(self: Reuse, *arguments: Any) -> bytes:
+        seen.append(True)
+        return original(self, *arguments)
+
+    monkeypatch.setattr(Reuse, "document", document)
+    yield Twin(workspace, provider, seen)
+
+
+def scrubbed(document: Any) -> Any:
+    """Without ids of runs, times and what a clock measured."""
+    if isinstance(document, dict):
+        return {
+            key: None
+            if key in ("started_at", "finished_at", "latency_seconds", "seed")
+            else scrubbed(value)
+            for key, value in document.items()
+        }
+    if isinstance(document, list):
+        return [scrubbed(item) for item in document]
+    if isinstance(document, str) and re.fullmatch(r"\d{8}T\d{6}Z-[0-9a-f]{6}", document):
+        return "RUN"
+    return document
+
+
+@pytest.mark.parametrize("suite", SUITES)
+@pytest.mark.parametrize("edit", EDITS)
+def test_both_ways_say_the_same(twin: Twin, suite: str, edit: str) -> None:
+    twin.cold(SUITES[suite], ROWS)
+    twin.write(EDITS[edit](ROWS))
+    taken, whole, used = twin.both()
+    assert used
+    assert taken == whole
+    assert list(map(list, taken["cases"])) == list(map(list, whole["cases"]))
+
+
+@pytest.mark.parametrize("suite", ["one prompt", "two prompts", "three draws"])
+def test_edit_after_edit(twin: Twin, suite: str) -> None:
+    twin.cold(SUITES[suite], ROWS)
+    rows = ROWS
+    for edit in EDITS.values():
+        rows = edit(rows)
+        twin.write(rows)
+        if len({json.dumps(row) for row in rows}) < len(rows):
+            break
+        taken, whole, _ = twin.both()
+        assert taken == whole
+        twin.run()  # the first way's record has been replaced by that of the second
