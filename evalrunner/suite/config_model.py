@@ -90,7 +90,11 @@ def _free(value: object) -> object:
 PriceField = Annotated[
     Annotated[TokenPrice, Tag("token")]
     | Annotated[HourPrice, Tag("hour")]
-    | Annotated[FreePrice, BeforeValidator(_free), Tag("free")],
+    | Annotated[
+        FreePrice,
+        BeforeValidator(_free, json_schema_input_type=Literal["free", 0] | FreePrice),
+        Tag("free"),
+    ],
     Discriminator(_price_form),
 ]
 
@@ -167,6 +171,9 @@ class LedgerSection(Section):
     url: Annotated[str, Field(min_length=1)] = "sqlite:"
 
 
+_Ratio = Literal["window", "projected"]
+
+
 def _one_or_more(value: object) -> object:
     return [value] if isinstance(value, str) else value
 
@@ -175,7 +182,9 @@ class CostGateSection(Section):
     """When evals cost too much beside production."""
 
     on: Annotated[
-        list[Literal["window", "projected"]], BeforeValidator(_one_or_more), Field(min_length=1)
+        list[_Ratio],
+        BeforeValidator(_one_or_more, json_schema_input_type=_Ratio | list[_Ratio]),
+        Field(min_length=1),
     ] = Field(default=["window", "projected"])
     basis: Literal["total", "production"] = "total"
     window_days: Annotated[int, Field(ge=1, le=366)] = 28
@@ -221,9 +230,12 @@ class ReportSection(Section):
 class ConfigFile(Section):
     """The whole of ``evalrunner.yaml``."""
 
-    models: dict[Label, Annotated[ModelEntry, BeforeValidator(_short_model)]] = Field(
-        default_factory=dict
-    )
+    models: dict[
+        Label,
+        Annotated[
+            ModelEntry, BeforeValidator(_short_model, json_schema_input_type=str | ModelEntry)
+        ],
+    ] = Field(default_factory=dict)
     tiers: TiersSection = TiersSection()
     routing: RoutingSection = RoutingSection()
     cache: CacheSection = CacheSection()

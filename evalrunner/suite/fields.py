@@ -144,7 +144,10 @@ VariableName = Annotated[str, AfterValidator(_variable)]
 ModuleName = Annotated[str, AfterValidator(_module)]
 """The dotted name of a Python module."""
 
-Tags = Annotated[dict[str, str], BeforeValidator(tag_texts)]
+Tags = Annotated[
+    dict[str, str],
+    BeforeValidator(tag_texts, json_schema_input_type=dict[str, str | int | float | bool]),
+]
 """Words by which cases are chosen."""
 
 AnyJson = Annotated[object, WithJsonSchema({})]

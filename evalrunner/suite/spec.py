@@ -141,7 +141,9 @@ def _short_check(value: object) -> object:
     return {"type": value} if isinstance(value, str) else value
 
 
-CheckField = Annotated[CheckModel, BeforeValidator(_short_check)]
+CheckField = Annotated[
+    CheckModel, BeforeValidator(_short_check, json_schema_input_type=str | CheckModel)
+]
 
 
 def _function(value: str) -> str:
@@ -201,7 +203,9 @@ def _target_list(value: object) -> object:
     return value if isinstance(value, list) else [value]
 
 
-TargetField = Annotated[TargetModel, BeforeValidator(_short_target)]
+TargetField = Annotated[
+    TargetModel, BeforeValidator(_short_target, json_schema_input_type=str | TargetModel)
+]
 
 
 class GateModel(Section):
@@ -235,14 +239,22 @@ class SuiteFile(Section):
 
     name: Label | None = None
     description: str | None = None
-    prompts: Annotated[list[PromptField], BeforeValidator(_prompt_list), Field(min_length=1)]
+    prompts: Annotated[
+        list[PromptField],
+        BeforeValidator(_prompt_list, json_schema_input_type=PromptField | list[PromptField]),
+        Field(min_length=1),
+    ]
     golden: str | list[dict[str, AnyJson]] | None = None
     target: Annotated[
-        list[TargetField], BeforeValidator(_target_list), Field(min_length=1, max_length=50)
+        list[TargetField],
+        BeforeValidator(_target_list, json_schema_input_type=TargetField | list[TargetField]),
+        Field(min_length=1, max_length=50),
     ] = Field(default_factory=lambda: [TargetModel(model="frontier")])
     checks: list[CheckField] = Field(default_factory=list)
     gate: GateModel = GateModel()
-    repeat: Annotated[RepeatModel, BeforeValidator(_short_repeat)] = RepeatModel(n=1)
+    repeat: Annotated[
+        RepeatModel, BeforeValidator(_short_repeat, json_schema_input_type=int | RepeatModel)
+    ] = RepeatModel(n=1)
     routing: RoutingSection | None = None
     threshold: Real | None = None
     tools: AnyJson = None

@@ -12,8 +12,8 @@ from evalrunner.testing import FakeProvider
 
 CONFIG = """\
 models:
-  small: {{model: openai/fake, base_url: "{url}", revision: r1, price: {{input_per_mtok: 1, output_per_mtok: 2}},
-    timeout_seconds: 5}}
+  small: {{model: openai/fake, base_url: "{url}", revision: r1,
+    price: {{input_per_mtok: 1, output_per_mtok: 2}}, timeout_seconds: 5}}
 tiers: {{frontier: small}}
 """
 SUITE = """\

@@ -65,7 +65,7 @@ def test_3_the_expected_cost_is_refused(project: CliProject) -> None:
 
 
 def test_4_a_ceiling_over_an_unpriced_model(project: CliProject) -> None:
-    config = (project.root / "evalrunner.yaml").read_text().partition(", price")[0] + "}\n"
+    config = (project.root / "evalrunner.yaml").read_text().partition(",\n    price")[0] + "}\n"
     project.write("evalrunner.yaml", config + "tiers: {frontier: small}\n")
     assert project.run("--max-usd", "1") == 4
     assert project.provider.calls == {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from pathlib import Path
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -22,14 +22,14 @@ def ids(project: CliProject, *words: str) -> list[str]:
 def test_selection(project: CliProject) -> None:
     project.rows(
         {"id": "one", "word": "1", "tags": {"kind": "odd"}},
-        {"id": "two", "word": "2", "description": "even one"},
+        {"id": "two", "word": "2", "description": "even"},
         {"id": "three", "word": "3", "tags": {"kind": "odd"}},
     )
     assert ids(project, "-k", "two") == ["greet/two"]
     assert ids(project, "--filter", "even") == ["greet/two"]
     assert ids(project, "--tag", "kind=odd") == ["greet/one", "greet/three"]
     assert ids(project, "-n", "1") == ["greet/one"]
-    assert ids(project, "--repeat", "2", "-k", "one$") == ["greet/one", "greet/one#1"]
+    assert ids(project, "--repeat", "2", "-k", "/one") == ["greet/one", "greet/one#1"]
     assert ids(project, "suites/greet.yaml", "-n", "2") == ["greet/one", "greet/two"]
 
 
@@ -187,7 +187,6 @@ def test_verbose_shows_every_case_that_did_not_pass(
     project: CliProject, capsys: pytest.CaptureFixture[str]
 ) -> None:
     project.rows(*({"id": f"r{n}", "word": "no"} for n in range(12)))
-    words = ["--var", "word={{", "-o", "run.json"]
     project.write(
         "suites/greet.yaml",
         "name: g\nprompts: [hi]\ngolden: 'file://../golden/greet.jsonl'\n"
@@ -198,7 +197,6 @@ def test_verbose_shows_every_case_that_did_not_pass(
     assert project.run("-v") == 1
     assert few.count("✗ g/") == 10
     assert capsys.readouterr().out.count("✗ g/") == 12
-    assert words
 
 
 def test_no_color_without_a_terminal(
@@ -215,11 +213,11 @@ def test_all_formats(project: CliProject) -> None:
     assert project.run(*words) == 0
     out = project.root / "out"
     assert json.loads((out / "r.json").read_bytes())["summary"]["passed"] == 3
-    assert [json.loads(line)["id"] for line in (out / "r.jsonl").read_text().splitlines()][0]
-    assert len(ElementTree.parse(out / "r.junit.xml").findall(".//testcase")) >= 3
+    assert (out / "r.jsonl").read_text().count("\n") == 3
+    assert len(ET.parse(out / "r.junit.xml").findall(".//testcase")) >= 3
     assert "3" in (out / "r.md").read_text()
     assert "<html" in (out / "r.html").read_text()
-    assert len(list(csv.reader((out / "r.csv").open()))) == 4
+    assert len(list(csv.reader((out / "r.csv").read_text().splitlines()))) == 4
 
 
 def test_a_report_that_cannot_be_written_is_said(
@@ -269,8 +267,5 @@ def test_shards_merged_are_the_whole_run(project: CliProject, count: int) -> Non
     assert merged["gates"] == expected["gates"]
     for key in ("cases", "passed", "failed", "pass_rate"):
         assert merged["summary"][key] == expected["summary"][key]
-    assert (
-        entry(["report", *names[:-1]]) in {0, 1}
-        if count == 2
-        else entry(["report", *names[:-1]]) == 6
-    )
+    if count > 2:
+        assert entry(["report", *names[:-1]]) == 6, "a missing shard is no pass"
