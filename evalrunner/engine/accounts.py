@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from evalrunner.engine.ports import PriceBook
 from evalrunner.engine.tokens import max_input_tokens, max_output_tokens
@@ -18,13 +18,23 @@ class Accounts:
 
     A question that several cases share is worth something to each of them, but with an empty cache it
     would have been paid once: only its first use carries the nominal cost.
+
+    Args:
+        book: The prices.
+        endpoints: What is asked, by name.
+        counted: Questions that were counted before, in cases that are taken over from another run.
     """
 
-    def __init__(self, book: PriceBook, endpoints: Mapping[str, Endpoint]) -> None:
+    def __init__(
+        self,
+        book: PriceBook,
+        endpoints: Mapping[str, Endpoint],
+        counted: Iterable[Fingerprint] = (),
+    ) -> None:
         self._book = book
         self._endpoints = endpoints
         self._prices: dict[str, Price | None] = {}
-        self._counted: set[Fingerprint] = set()
+        self._counted = set(counted)
 
     def price(self, endpoint: str) -> Price | None:
         """The price of an endpoint by name, looked up once; ``None`` is unknown."""

@@ -13,6 +13,7 @@ from evalrunner.engine.replay import OpenCase, Replay, StoreReader, replay
 from evalrunner.errors import BudgetExceeded, FrozenMiss, Interrupted, NotAsked
 from evalrunner.values.ceilings import Ceilings
 from evalrunner.values.exit_code import ExitCode
+from evalrunner.values.kept import KeptRows
 from evalrunner.values.money import Picodollars, usd_text
 from evalrunner.values.result import (
     CacheInfo,
@@ -25,6 +26,7 @@ from evalrunner.values.result import (
     RunReport,
 )
 from evalrunner.values.spec import RepeatSpec, Suite
+from evalrunner.values.summary import Summary
 from evalrunner.verdict.gates import Verdict, decide, exit_code
 from evalrunner.verdict.summary import summarise
 
@@ -55,6 +57,7 @@ class RunSetup:
         warn_only: Whether exit codes 1, 3 and 4 become 0.
         warnings: What the user should know, one line each.
         progress: Is told of every case that ends.
+        kept: Rows of the suites that are taken over from an earlier run and not among *cases*.
     """
 
     suites: Sequence[Suite]
@@ -75,6 +78,7 @@ class RunSetup:
     draws: int | None = None
     warnings: Sequence[str] = ()
     progress: Progress | None = None
+    kept: KeptRows | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -177,6 +181,7 @@ def _report(
         further=budgets,
         stopped=ExitCode(128 + stopped) if stopped else None,
         warn_only=setup.warn_only,
+        kept=setup.kept or KeptRows(),
     )
     if refused:
         verdict = _before_the_start(verdict, warn_only=setup.warn_only)
@@ -190,9 +195,17 @@ def _report(
         cache=_cache_info(setup),
         possibly_paid=setup.ledger.open_reservations(setup.info.id),
         warnings=tuple(setup.warnings),
+        summary=None if setup.kept is None else _with_kept(setup, cases, setup.kept),
         gate_specs=specs,
         repeats=repeats,
     )
+
+
+def _with_kept(setup: RunSetup, cases: Sequence[CaseResult], kept: KeptRows) -> Summary:
+    """The figures of the kept rows and these cases, in the order of the suites."""
+    sums = (kept.summary + summarise(cases)).by_suite
+    names = (suite.name for suite in setup.suites)
+    return Summary(by_suite={name: sums[name] for name in names if name in sums})
 
 
 def _before_the_start(verdict: Verdict, *, warn_only: bool) -> Verdict:

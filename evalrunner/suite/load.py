@@ -62,12 +62,29 @@ def load_suites(
         except LoadError as error:
             problems += error.problems
     problems += _names_given_twice(loaded)
-    if check_rows:
-        for one in loaded:
-            problems += [] if one.goldens.remote else one.goldens.problems()
+    if check_rows or problems:  # once something is wrong, all of it is told
+        problems += _row_problems(loaded)
     if problems:
         raise LoadError(sorted_problems(problems))
     return tuple(loaded)
+
+
+def require_good_rows(loaded: Iterable[LoadedSuite]) -> None:
+    """What ``check_rows`` does, for suites that were loaded without it.
+
+    Raises:
+        LoadError: All problems of all rows.
+    """
+    problems = _row_problems(loaded)
+    if problems:
+        raise LoadError(sorted_problems(problems))
+
+
+def _row_problems(loaded: Iterable[LoadedSuite]) -> list[Problem]:
+    problems: list[Problem] = []
+    for one in loaded:
+        problems += [] if one.goldens.remote else one.goldens.problems()
+    return problems
 
 
 def _load(project: Project, path: Path, *, offline: bool) -> LoadedSuite:

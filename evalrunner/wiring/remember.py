@@ -60,16 +60,16 @@ def remember(
     selection = selection_of(command.argv[1:])
     if selection is None or not isinstance(store, DiskStore) or command.frozen:
         return
-    if not _is_ordinary(command, project, state) or not _is_closed(project, loaded, assembly):
+    if not is_ordinary(command, project, state.path) or not is_closed(project, loaded, assembly):
         return
-    if not all(_will_repeat(case) for case in report.cases):
+    if not all(will_repeat(case) for case in report.cases):
         return
     here = os.path.relpath(command.start or Path.cwd(), project.root)
     record = {
         "files": {file.path: file.sha256 for one in loaded for file in one.files}
         | {file.path: file.sha256 for file in project.files},
-        "folders": _folders(command, project),
-        "models": _models(assembly),
+        "folders": folders_of(command, project),
+        "models": models_of(assembly),
         "store": store.identity(),
         "exit_code": report.run.exit_code,
         **_said(report),
@@ -77,18 +77,19 @@ def remember(
     write_record(str(state.cache), key_of(selection, here, os.environ), record)
 
 
-def _is_ordinary(command: Command, project: Project, state: StateDir) -> bool:
+def is_ordinary(command: Command, project: Project, state: Path) -> bool:
+    """Whether everything lies where it is looked for first; *state* is the state folder."""
     return (
         command.config is None
         and command.env_file is None
         and project.config_path == project.root / "evalrunner.yaml"
-        and state.path == project.root / NAME
+        and state == project.root / NAME
         and project.cache.url == "disk:"
         and not project.suites
     )
 
 
-def _is_closed(project: Project, loaded: Sequence[LoadedSuite], assembly: Assembly) -> bool:
+def is_closed(project: Project, loaded: Sequence[LoadedSuite], assembly: Assembly) -> bool:
     """Whether everything that decides is among the bytes read."""
     return not (
         project.plugins
@@ -99,7 +100,7 @@ def _is_closed(project: Project, loaded: Sequence[LoadedSuite], assembly: Assemb
     )
 
 
-def _will_repeat(case: CaseResult) -> bool:
+def will_repeat(case: CaseResult) -> bool:
     """Whether the case has a verdict, and its answer is one that stores keep."""
     if case.outcome not in _VERDICTS or case.subject is None:
         return False
@@ -107,7 +108,7 @@ def _will_repeat(case: CaseResult) -> bool:
     return all(subject is None or subject.response.complete for subject in seen)
 
 
-def _folders(command: Command, project: Project) -> dict[str, list[str]]:
+def folders_of(command: Command, project: Project) -> dict[str, list[str]]:
     """The folders in which suites were looked for, and what could be a suite in them."""
     start = command.start or Path.cwd()
     looked = [start / name for name in command.suites] or [project.root / "suites"]
@@ -118,7 +119,8 @@ def _folders(command: Command, project: Project) -> dict[str, list[str]]:
     }
 
 
-def _models(assembly: Assembly) -> dict[str, list[int] | None]:
+def models_of(assembly: Assembly) -> dict[str, list[int] | None]:
+    """Size and time of the file of each local model."""
     root = assembly.project.root
     paths = [
         str(model_file(endpoint.model, root=root))

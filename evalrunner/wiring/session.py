@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -13,6 +13,8 @@ from pathlib import Path
 from evalrunner.adapters.git import git_state
 from evalrunner.adapters.prices import ConfiguredPrices
 from evalrunner.engine.accounts import Accounts
+from evalrunner.engine.case import EvalCase
+from evalrunner.engine.garbage import seldom_collected
 from evalrunner.engine.replay import OpenCase, StoreReader
 from evalrunner.engine.run import Answerer, Done, RunSetup, run_cases, run_rows
 from evalrunner.errors import LedgerError, RunDocumentError, UsageError
@@ -20,7 +22,7 @@ from evalrunner.reports.document import to_json
 from evalrunner.reports.redact import redact, without_secrets
 from evalrunner.suite.config import load_project
 from evalrunner.suite.discover import find_suites
-from evalrunner.suite.load import LoadedSuite, load_suites
+from evalrunner.suite.load import LoadedSuite, load_suites, require_good_rows
 from evalrunner.values.project import Project
 from evalrunner.values.result import RunInfo, RunReport
 from evalrunner.version import __version__
@@ -30,6 +32,8 @@ from evalrunner.wiring.no_ledger import NoLedger
 from evalrunner.wiring.opening import Opened, open_run
 from evalrunner.wiring.past_runs import failed_in, load_run
 from evalrunner.wiring.remember import remember
+from evalrunner.wiring.reuse import Reuse, find_reuse
+from evalrunner.wiring.rows_record import remember_rows
 from evalrunner.wiring.secret_values import secret_values
 from evalrunner.wiring.suites import Assembly
 from evalrunner.wiring.user_code import function_loader, import_plugins, refusing_loader
@@ -56,12 +60,19 @@ def run_command(
             have to be paid that cannot be recorded.
     """
     project, suites = load(command, loaded)
+    reuse = None if loaded else find_reuse(command, project, suites)
+    if reuse is None and not loaded:
+        require_good_rows(suites)
     with ExitStack() as stack:
         opened = open_run(command, project, suites, stack)
         assembly = _assembly(command, opened)
-        report = _run(command, opened, assembly, progress)
+        changed = reuse.cases(assembly) if reuse and opened.store else None
+        if reuse and changed is None:
+            reuse = None
+            require_good_rows(suites)
+        report = _run(command, opened, assembly, progress, reuse=reuse, changed=changed)
         shown = redact(_without_keys(report, project, assembly), include=project.report_include)
-        shown = _keep(opened, shown)
+        shown = _keep(opened, shown, reuse.document if reuse else to_json)
         remember(
             command,
             shown,
@@ -70,13 +81,25 @@ def run_command(
             loaded=suites,
             assembly=assembly,
         )
-    return shown
+        remember_rows(
+            command,
+            shown,
+            state=opened.state,
+            store=opened.store,
+            loaded=suites,
+            assembly=assembly,
+            reuse=reuse,
+        )
+    return reuse.for_screen(shown) if reuse else shown
 
 
 def load(
     command: Command, loaded: Sequence[LoadedSuite] | None = None
 ) -> tuple[Project, Sequence[LoadedSuite]]:
-    """The project and the suites of a command, with the environment file and plugins in place."""
+    """The project and the suites of a command, with the environment file and plugins in place.
+
+    Rows of suites that are loaded here are not looked at yet.
+    """
     if command.env_file:
         _read_env_file(command.env_file)
     start = command.start or Path.cwd()
@@ -85,7 +108,7 @@ def load(
     else:
         project = load_project(start, config=command.config)
         paths = find_suites(project, command.suites, start=start)
-        loaded = load_suites(project, paths, offline=command.frozen)
+        loaded = load_suites(project, paths, check_rows=False, offline=command.frozen)
     if command.safe:
         _refuse_user_code(project, loaded)
     import_plugins(project.plugins, root=project.root)
@@ -107,12 +130,23 @@ def _assembly(command: Command, opened: Opened) -> Assembly:
     )
 
 
-def _run(command: Command, opened: Opened, assembly: Assembly, progress: Watch | None) -> RunReport:
+def _run(
+    command: Command,
+    opened: Opened,
+    assembly: Assembly,
+    progress: Watch | None,
+    *,
+    reuse: Reuse | None,
+    changed: Sequence[EvalCase] | None,
+) -> RunReport:
     only = failed_in(load_run("last", opened.state)) if command.only_failed else None
     baseline = load_run(command.baseline, opened.state).cases if command.baseline else None
-    cases = assembly.cases(opened.loaded, command.selection(only))
+    cases = changed
+    if cases is None:
+        cases = assembly.cases(opened.loaded, command.selection(only))
     suites = [one.suite for one in opened.loaded]
-    accounts = Accounts(ConfiguredPrices(at=opened.started), assembly.endpoints)
+    prices = ConfiguredPrices(at=opened.started)
+    accounts = Accounts(prices, assembly.endpoints, reuse.answers if reuse else ())
     reader = _reader(command, opened, accounts)
     setup = RunSetup(
         suites=suites,
@@ -140,6 +174,7 @@ def _run(command: Command, opened: Opened, assembly: Assembly, progress: Watch |
             *check_cautions(suites),
         ],
         progress=progress,
+        kept=reuse.kept if reuse else None,
     )
     return run_cases(setup)
 
@@ -227,7 +262,7 @@ def _without_keys(report: RunReport, project: Project, assembly: Assembly) -> Ru
     return without_secrets(report, secrets)
 
 
-def _keep(opened: Opened, report: RunReport) -> RunReport:
+def _keep(opened: Opened, report: RunReport, document: Callable[[RunReport], bytes]) -> RunReport:
     """Keeps the document and the ledger's rows; a disk that takes neither costs a warning each."""
     late: list[str] = []
     degraded = opened.store.stats().degraded if opened.store is not None else None
@@ -239,7 +274,7 @@ def _keep(opened: Opened, report: RunReport) -> RunReport:
         late.append(f"this run is not in the ledger's history: {error.message}")
     report = _with_warnings(report, late)
     try:
-        opened.state.write_run(report.run.id, to_json(report).decode("ascii"))
+        opened.state.write_run(report.run.id, document(report).decode("ascii"))
         opened.state.prune_runs()
     except RunDocumentError as error:
         return _with_warnings(report, [error.message])

@@ -75,15 +75,18 @@ class Assembly:
         Raises:
             LoadError: When all rows have been tried: everything that is wrong with them.
         """
-        suite = loaded.suite
-        expansion = Expansion(
+        expansion = self.expansion(loaded.suite, variants)
+        return expansion.cases(row_ids(loaded.goldens.rows()), selection)
+
+    def expansion(self, suite: Suite, variants: Sequence[Variant]) -> Expansion:
+        """What turns the suite's rows into cases."""
+        return Expansion(
             suite,
             variants=variants,
             proxy=self._bench().proxy,
             draws=self.draws or suite.repeat.n,
             overrides=self.variables,
         )
-        return expansion.cases(row_ids(loaded.goldens.rows()), selection)
 
     def variants(self, suite: Suite) -> list[Variant]:
         """The targets of one suite, ready to be asked and judged.

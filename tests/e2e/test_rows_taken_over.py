@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -60,8 +60,8 @@ EDITS: dict[str, Callable[[list[Row]], list[Row]]] = {
 SUITES: dict[str, dict[str, Any]] = {
     "one prompt": {},
     "two prompts": {"prompts": ["Question {{q}}", "Please, {{q}}"]},
-    "two targets": {"targets": ["small", "large"]},
-    "three draws": {"repeat": 3},
+    "two targets": {"target": ["small", "large"], "checks": CHECKS[:1]},
+    "three draws": {"repeat": 3, "checks": CHECKS[:1]},
     "a proxy first": {"checks": CHECKS[:1]},
     "no judge asked": {"checks": CHECKS[:1], "gate": {"min_pass_rate": 0.99}},
 }
@@ -97,7 +97,7 @@ class Twin:
         shutil.copytree(self.workspace.state, before)
         self.seen.clear()
         taken = self.run(**flags)
-        used, calls = any(self.seen), len(self.provider.calls)
+        used = any(self.seen)
         shutil.rmtree(self.workspace.state)
         shutil.copytree(before, self.workspace.state)
         for record in (self.workspace.state / "cache" / "unchanged").glob("*.rows"):
@@ -105,14 +105,11 @@ class Twin:
         self.seen.clear()
         whole = self.run(**flags)
         assert not any(self.seen)
-        assert len(self.provider.calls) - calls >= 0
         return taken, whole, used
 
 
 @pytest.fixture
-def twin(
-    workspace: Workspace, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Twin]:
+def twin(workspace: Workspace, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch) -> Twin:
     seen: list[bool] = []
     original = Reuse.document
 
@@ -121,7 +118,7 @@ def twin(
         return original(self, *arguments)
 
     monkeypatch.setattr(Reuse, "document", document)
-    yield Twin(workspace, provider, seen)
+    return Twin(workspace, provider, seen)
 
 
 def scrubbed(document: Any) -> Any:
@@ -163,3 +160,73 @@ def test_edit_after_edit(twin: Twin, suite: str) -> None:
         taken, whole, _ = twin.both()
         assert taken == whole
         twin.run()  # the first way's record has been replaced by that of the second
+
+
+UNUSUAL: dict[str, Callable[[Twin], None]] = {
+    "a row given twice": lambda twin: twin.write([*ROWS, ROWS[0]]),
+    "the same variables in another order": lambda twin: twin.write(
+        [*ROWS, dict(reversed(ROWS[0].items()))]
+    ),
+    "a question that was asked before": lambda twin: twin.write([*ROWS, {**ROWS[0], "x": 1}]),
+    "most rows new": lambda twin: twin.write(
+        [*ROWS[:1], *({"q": n, "word": "ok"} for n in range(9))]
+    ),
+    "another suite": lambda twin: edit_suite(twin, "Question {{q}}", "Quickly, {{q}}"),
+}
+QUIET: dict[str, Callable[[Twin], None]] = {
+    "other line ends": lambda twin: twin.write([*ROWS, {"q": "new", "word": "ok"}], end="\r\n"),
+    "blank lines": lambda twin: twin.write([*ROWS, {"q": "new", "word": "ok"}], end="\n\n"),
+}
+
+
+def edit_suite(twin: Twin, old: str, new: str) -> None:
+    path = twin.workspace.root / "suites" / "s.yaml"
+    path.write_text(path.read_text().replace(old, new))
+    twin.write(changed(0, q="other")(ROWS))
+
+
+def edit_documents(twin: Twin) -> None:
+    for path in (twin.workspace.state / "runs").iterdir():
+        path.write_text(path.read_text().replace("number 1", "numbers 1"))
+    twin.write(changed(0, q="other")(ROWS))
+
+
+UNUSUAL["an edited document"] = edit_documents
+
+
+@pytest.mark.parametrize("what", UNUSUAL)
+def test_what_is_unusual_is_left_to_the_ordinary_run(twin: Twin, what: str) -> None:
+    twin.cold({}, ROWS)
+    UNUSUAL[what](twin)
+    taken, whole, used = twin.both()
+    assert not used
+    assert taken == whole
+
+
+@pytest.mark.parametrize("what", QUIET)
+def test_ends_of_lines_change_no_row(twin: Twin, what: str) -> None:
+    twin.cold({}, ROWS)
+    QUIET[what](twin)
+    taken, whole, used = twin.both()
+    assert used
+    assert taken == whole
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [{"limit": 4}, {"pattern": "s/"}, {"shard": "1/2"}, {"recache": True}, {"no_cache": True}],
+)
+def test_who_chooses_gets_an_ordinary_run(twin: Twin, flags: dict[str, Any]) -> None:
+    twin.cold({}, ROWS)
+    twin.write(changed(0, q="other")(ROWS))
+    twin.run(**flags)
+    assert not any(twin.seen)
+
+
+def test_one_row_costs_one_request_and_one_judgement(twin: Twin) -> None:
+    twin.cold({"checks": CHECKS}, ROWS)
+    twin.provider.calls.clear()
+    twin.write(changed(0, q="other")(ROWS))
+    twin.run()
+    assert any(twin.seen)
+    assert sum(twin.provider.calls.values()) == 2

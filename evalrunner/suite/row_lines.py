@@ -1,0 +1,80 @@
+"""Golden rows as the lines of their file, so that lines that are known need not be parsed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from hashlib import sha256
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from evalrunner.errors import ConfigError, LoadError
+from evalrunner.suite.files import open_file
+from evalrunner.suite.golden_formats import LINE_LIMIT
+from evalrunner.suite.goldens import GoldenSource, golden_row
+from evalrunner.suite.json_text import json_value
+from evalrunner.values.spec import Golden, SourceRef
+
+_BOM: Final = b"\xef\xbb\xbf"
+_DIGEST_BYTES: Final = 16
+
+
+class RowLine(NamedTuple):
+    """A row that was not parsed.
+
+    Attributes:
+        row: Which row of the suite, from 0; blank lines do not count.
+        line: Which line of the file, from 1.
+        data: Its bytes, without the line's end.
+    """
+
+    row: int
+    line: int
+    data: bytes
+
+
+def row_lines(goldens: GoldenSource, root: Path) -> list[RowLine] | None:
+    """The lines of the rows.
+
+    ``None`` where a row is not a line of one file, or the file has changed since it was first opened.
+    """
+    if goldens.raw_lines() is None or len(goldens.files) != 1:
+        return None
+    file = goldens.files[0]
+    try:
+        with open_file(root, root / file.path) as stream:
+            data = stream.read()
+    except ConfigError:
+        return None
+    if sha256(data).hexdigest() != file.sha256:
+        return None
+    return list(_numbered(data.removeprefix(_BOM)))
+
+
+def _numbered(data: bytes) -> Iterator[RowLine]:
+    row = 0
+    for number, text in enumerate(data.split(b"\n"), 1):
+        line = text.rstrip(b"\r")
+        if line and not line.isspace():
+            yield RowLine(row, number, line)
+            row += 1
+
+
+def line_digest(data: bytes) -> str:
+    """What a line is known by."""
+    return sha256(data).hexdigest()[: 2 * _DIGEST_BYTES]
+
+
+def parsed(goldens: GoldenSource, lines: Iterable[RowLine]) -> list[Golden] | None:
+    """These rows as :meth:`GoldenSource.rows` gives them; ``None`` where one is not good."""
+    file = goldens.files[0].path
+    rows: list[Golden] = []
+    for line in lines:
+        try:
+            value = json_value(line.data.decode("utf-8")) if len(line.data) < LINE_LIMIT else None
+            if not isinstance(value, dict):
+                return None
+            source = SourceRef(file=file, line=line.line)
+            rows.append(golden_row(line.row, value, source, goldens.read_checks))
+        except (LoadError, ValueError, RecursionError):
+            return None
+    return rows

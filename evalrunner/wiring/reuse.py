@@ -1,0 +1,233 @@
+"""A run of which few rows have changed: the others are taken over from the run before, as they are.
+
+A row is taken over where its line of the golden file is known, every case of it passed, and all else that
+decides about it is what it was: configuration, suite, templates, program, store. Whatever is unusual is
+left to the ordinary run, which needs none of this.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from hashlib import sha256
+from pathlib import Path
+
+from evalrunner.adapters.state_dir import NAME
+from evalrunner.adapters.store_identity import identity_of_file
+from evalrunner.adapters.unchanged_file import read_record
+from evalrunner.engine.case import EvalCase
+from evalrunner.engine.select import Selection
+from evalrunner.errors import EvalRunnerError
+from evalrunner.reports.case_lines import CaseLines, case_lines, line_id, moved
+from evalrunner.reports.document import case_line, document_of, from_json, head
+from evalrunner.suite.goldens import row_ids
+from evalrunner.suite.load import LoadedSuite
+from evalrunner.suite.row_lines import RowLine, line_digest, parsed, row_lines
+from evalrunner.values.fingerprint import Fingerprint, fingerprint
+from evalrunner.values.kept import KeptRows
+from evalrunner.values.project import Project
+from evalrunner.values.result import RunReport
+from evalrunner.values.spec import Golden
+from evalrunner.verdict.summary import summarise
+from evalrunner.wiring.command import Command
+from evalrunner.wiring.remember import models_of
+from evalrunner.wiring.rows_record import RowsRecord, SuiteRows, record_key, settings_of, stored
+from evalrunner.wiring.suites import Assembly
+
+MOST_CHANGED = 0.5
+"""Where a larger part of the rows is new, nothing is gained."""
+
+
+@dataclass(frozen=True, slots=True)
+class SuiteReuse:
+    """What is taken over of one suite.
+
+    Attributes:
+        loaded: The suite.
+        lines: Its rows, as lines.
+        digests: What each line is known by.
+        kept: The rows that are taken over, each with the number of its first case line.
+        gone: The numbers of the case lines that the earlier run passed and that are not taken over.
+        changed: The other rows, read.
+        cases_per_row: How many cases a row has.
+        draws: How many of them are draws of the same question.
+    """
+
+    loaded: LoadedSuite
+    lines: Sequence[RowLine]
+    digests: Sequence[str]
+    kept: Mapping[int, int]
+    gone: Sequence[int]
+    changed: Sequence[Golden]
+    cases_per_row: int
+    draws: int
+
+
+@dataclass(frozen=True)
+class Reuse:
+    """The rows that are taken over, and the cases that are left to be run."""
+
+    record: RowsRecord
+    earlier: CaseLines
+    suites: Sequence[SuiteReuse]
+
+    def cases(self, assembly: Assembly) -> list[EvalCase] | None:
+        """The cases of the changed rows; ``None`` where they cannot be told from the kept ones.
+
+        That is where an id or a question is one of theirs, or a row cannot be used.
+        """
+        cases: list[EvalCase] = []
+        try:
+            for one in self.suites:
+                variants = assembly.variants(one.loaded.suite)
+                rows = row_ids(one.changed)
+                cases += assembly.expansion(one.loaded.suite, variants).cases(rows, Selection())
+        except EvalRunnerError:
+            return None  # the ordinary run says all that is wrong
+        if self.record.models != models_of(assembly):
+            return None
+        ids = self._ids
+        taken = any(case.ref.id in ids for case in cases)
+        return None if taken or self._asked_before(cases) else cases
+
+    @cached_property
+    def answers(self) -> frozenset[Fingerprint]:
+        """The questions that the kept rows have counted."""
+        lines = [line for one in self.suites for line in self._lines(one)]
+        return frozenset(map(Fingerprint, CaseLines(b"", lines).fingerprints()))
+
+    @cached_property
+    def kept(self) -> KeptRows:
+        """The kept rows, for the verdict."""
+        gone = self.earlier.cases([number for one in self.suites for number in one.gone])
+        sums = self.record.summary - stored(summarise(gone))
+        passed = {one.loaded.suite.name: tuple(self._row_ids(one)) for one in self.suites}
+        return KeptRows(passed=passed, summary=sums)
+
+    def document(self, report: RunReport) -> bytes:
+        """The run document: the report's head, and all cases in the order of their rows."""
+        new: dict[tuple[str, int], list[bytes]] = {}
+        for case in report.cases:
+            new.setdefault((case.case.suite, case.case.row), []).append(case_line(case))
+        lines: list[bytes] = []
+        for one in self.suites:
+            name = one.loaded.suite.name
+            file = json.dumps(one.loaded.goldens.files[0].path).encode()
+            for place in one.lines:
+                first = one.kept.get(place.row)
+                if first is not None:
+                    lines += [
+                        moved(line, row=place.row, file=file, source_line=place.line)
+                        for line in self.earlier.lines[first : first + one.cases_per_row]
+                    ]
+                else:
+                    lines += new[name, place.row]
+        return document_of(head(report), lines)
+
+    def for_screen(self, report: RunReport) -> RunReport:
+        """The report with all cases, where the screen compares prompts or targets; else as it is."""
+        if all(one.cases_per_row == one.draws for one in self.suites):
+            return report
+        return from_json(self.document(report), name=report.run.id)
+
+    @property
+    def digests(self) -> dict[str, Sequence[str]]:
+        """What the lines of each suite are known by now."""
+        return {one.loaded.suite.name: one.digests for one in self.suites}
+
+    @cached_property
+    def _ids(self) -> frozenset[str]:
+        return frozenset(line_id(line) for one in self.suites for line in self._lines(one))
+
+    def _row_ids(self, one: SuiteReuse) -> Iterator[str]:
+        """The ids of draw 0 of the kept rows."""
+        for first in one.kept.values():
+            for number in range(first, first + one.cases_per_row, one.draws):
+                yield line_id(self.earlier.lines[number])
+
+    def _lines(self, one: SuiteReuse) -> Iterator[bytes]:
+        for first in one.kept.values():
+            yield from self.earlier.lines[first : first + one.cases_per_row]
+
+    def _asked_before(self, cases: Sequence[EvalCase]) -> bool:
+        asked = (one for case in cases for one in (case.target, case.proxy) if one is not None)
+        return any(fingerprint(request) in self.answers for request in asked)
+
+
+def find_reuse(command: Command, project: Project, loaded: Sequence[LoadedSuite]) -> Reuse | None:
+    """What this run can take over from the last one; ``None`` where nothing is certain."""
+    key = record_key(command, project)
+    if key is None or command.no_cache or command.recache:
+        return None
+    state = project.root / NAME
+    found = read_record(str(state / "cache"), key)
+    record = None if found is None else RowsRecord.of(found)
+    if record is None or record.settings != settings_of(command, project, loaded):
+        return None
+    if record.store != identity_of_file(os.path.join(state, "cache", "cache.db")):
+        return None
+    earlier = _earlier(state / "runs", record)
+    if earlier is None:
+        return None
+    suites = _suites(command, project, loaded, record, len(earlier.lines))
+    return None if suites is None else Reuse(record, earlier, suites)
+
+
+def _earlier(runs: Path, record: RowsRecord) -> CaseLines | None:
+    """The case lines of the run that was recorded, if its document is still what was written."""
+    try:
+        document = (runs / f"{record.run_id}.json").read_bytes()
+    except OSError:
+        return None
+    if sha256(document).hexdigest() != record.sha256:
+        return None
+    return case_lines(document, paid=record.paid)
+
+
+def _suites(
+    command: Command,
+    project: Project,
+    loaded: Sequence[LoadedSuite],
+    record: RowsRecord,
+    line_count: int,
+) -> list[SuiteReuse] | None:
+    first = 0
+    suites: list[SuiteReuse] = []
+    for one in loaded:
+        known = record.suites.get(one.suite.name)
+        lines = row_lines(one.goldens, project.root)
+        if known is None or lines is None:
+            return None
+        reuse = _suite(command, one, lines, known, first)
+        if reuse is None:
+            return None
+        suites.append(reuse)
+        first += len(known.digests) * reuse.cases_per_row
+    rows = sum(len(one.lines) for one in suites)
+    changed = sum(len(one.changed) for one in suites)
+    return suites if first == line_count and changed <= MOST_CHANGED * rows else None
+
+
+def _suite(
+    command: Command, loaded: LoadedSuite, lines: Sequence[RowLine], known: SuiteRows, first: int
+) -> SuiteReuse | None:
+    draws = command.repeat or loaded.suite.repeat.n
+    cases_per_row = len(loaded.suite.prompts) * len(loaded.suite.targets) * draws
+    digests = [line_digest(line.data) for line in lines]
+    if len(set(digests)) != len(digests):
+        return None  # rows that are alike are numbered among each other
+    before = {
+        digest: first + row * cases_per_row
+        for row, digest in enumerate(known.digests)
+        if row not in known.open
+    }
+    kept = {row: before[digest] for row, digest in enumerate(digests) if digest in before}
+    changed = parsed(loaded.goldens, [line for line in lines if line.row not in kept])
+    if changed is None:
+        return None
+    starts = set(before.values()) - set(kept.values())
+    gone = [number for start in sorted(starts) for number in range(start, start + cases_per_row)]
+    return SuiteReuse(loaded, lines, digests, kept, gone, changed, cases_per_row, draws)
