@@ -157,7 +157,7 @@ def test_safe_refuses_what_a_suite_brings_along(project: CliProject) -> None:
     )
     for target in targets:
         project.write("suites/greet.yaml", f"{suite}target: {target}\n")
-        project.write("app.py", "raise SystemExit(99)\n")
+        project.write("app.py", "open('imported', 'w').close()\ndef f(*_): return True\n")
         assert project.run("--safe") == 2
     project.write("suites/greet.yaml", suite + "  - {type: python, value: 'file://../app.py:f'}\n")
     assert project.run("--safe") == 2
@@ -166,6 +166,7 @@ def test_safe_refuses_what_a_suite_brings_along(project: CliProject) -> None:
         "evalrunner.yaml", (project.root / "evalrunner.yaml").read_text() + "plugins: [app]\n"
     )
     assert project.run("--safe") == 2
+    assert not Path("imported").exists()
 
 
 def test_json_stands_alone_on_stdout(
