@@ -16,7 +16,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from decimal import ROUND_CEILING, Decimal
 from functools import cached_property, lru_cache
-from importlib import metadata
 from pathlib import Path
 from typing import Final, NamedTuple, cast
 
@@ -141,6 +140,8 @@ class PriceList:
 def load_price_list() -> PriceList | None:
     """The list of the installed genai-prices, or ``None`` where there is none that can be read."""
     try:
+        from importlib import metadata  # only here: it brings the email package along
+
         version = metadata.version(_DISTRIBUTION)
         spec = importlib.util.find_spec(_PACKAGE)
         folders = list(spec.submodule_search_locations or ()) if spec else []

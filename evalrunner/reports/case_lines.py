@@ -19,6 +19,7 @@ _CASES: Final = b',"cases":[\n'
 _END: Final = b"\n]}\n"
 _ID: Final = b'{"id":"'
 _AMOUNT: Final = rb'(?:"[^"]*"|null)'
+_NOT_CACHED: Final = b'"cached":false,"fingerprint":"'
 _PAID: Final = re.compile(
     rb'"cached":false,("fingerprint":"[^"]*"),"attempts":\d+,"incurred_usd":'
     + _AMOUNT
@@ -66,12 +67,16 @@ def case_lines(document: bytes, *, paid: int) -> CaseLines | None:
     head, found, body = document.partition(_CASES)
     if not found or not body.endswith(_END):
         return None
-    body = body[: -len(_END)]
+    lines = body[: -len(_END)].split(b",\n")
     if paid:
-        body, count = _PAID.subn(_FROM_STORE, body)
+        count = 0
+        for number, line in enumerate(lines):
+            if _NOT_CACHED in line:  # far faster than the pattern, and seldom so
+                lines[number], found_here = _PAID.subn(_FROM_STORE, line)
+                count += found_here
         if count != paid:
             return None
-    return CaseLines(head + b"}", body.split(b",\n"))
+    return CaseLines(head + b"}", lines)
 
 
 def paid_accounts(case: CaseResult) -> int:
