@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from evalrunner.engine.ports import Attempt, CacheStore, Ledger, Settlement
 from evalrunner.errors import BudgetExceeded, LedgerError, ModelCallError
@@ -51,6 +51,11 @@ class StoreCommit:
         for future in stored:
             _resolve(future, None)
 
+
+LINGER_SECONDS: Final = 0.01
+"""How long a ledger's transaction waits for more to write, while calls are in the air. Who waits for it
+has not got a slot yet, so that nothing is late; ten thousand calls of 200 ms made 2,100 transactions
+without it."""
 
 Waiting = tuple[Attempt, "asyncio.Future[bool]"]
 
@@ -111,6 +116,8 @@ class LedgerCommit:
     async def _write(self) -> None:
         loop = asyncio.get_running_loop()
         while self._settlements or self._attempts:
+            if self._in_flight > len(self._settlements):
+                await asyncio.sleep(LINGER_SECONDS)
             settlements, self._settlements = self._settlements, []
             queue = self._refused + self._attempts
             self._refused, self._attempts = [], []

@@ -28,7 +28,7 @@ from evalrunner.values.result import (
 from evalrunner.values.spec import RepeatSpec, Suite
 from evalrunner.values.summary import Summary
 from evalrunner.verdict.gates import Verdict, decide, exit_code
-from evalrunner.verdict.summary import summarise
+from evalrunner.verdict.summary import summarise, summary_of
 
 Done = Callable[[int, CaseResult], None]
 Answerer = Callable[[Sequence[OpenCase], Done], int | None]
@@ -173,6 +173,7 @@ def _report(
     cases = _in_order(setup, known, refused=refused)
     repeats = {suite.name: _repeat(suite, setup.draws) for suite in setup.suites}
     specs = {suite.name: suite.gate for suite in setup.suites}
+    sums = _sums(setup, cases)
     verdict = decide(
         cases,
         specs,
@@ -182,6 +183,7 @@ def _report(
         stopped=ExitCode(128 + stopped) if stopped else None,
         warn_only=setup.warn_only,
         kept=setup.kept or KeptRows(),
+        sums=sums,
     )
     if refused:
         verdict = _before_the_start(verdict, warn_only=setup.warn_only)
@@ -195,15 +197,15 @@ def _report(
         cache=_cache_info(setup),
         possibly_paid=setup.ledger.open_reservations(setup.info.id),
         warnings=tuple(setup.warnings),
-        summary=None if setup.kept is None else _with_kept(setup, cases, setup.kept),
+        summary=sums,
         gate_specs=specs,
         repeats=repeats,
     )
 
 
-def _with_kept(setup: RunSetup, cases: Sequence[CaseResult], kept: KeptRows) -> Summary:
-    """The figures of the kept rows and these cases, in the order of the suites."""
-    sums = (kept.summary + summarise(cases)).by_suite
+def _sums(setup: RunSetup, cases: Sequence[CaseResult]) -> Summary:
+    """The figures of the kept rows and these cases, in the order of the suites, added up once."""
+    sums = ((setup.kept or KeptRows()).summary + summarise(cases)).by_suite
     names = (suite.name for suite in setup.suites)
     return Summary(by_suite={name: sums[name] for name in names if name in sums})
 
@@ -238,7 +240,7 @@ def _cache_info(setup: RunSetup) -> CacheInfo:
 
 def run_rows(report: RunReport, at: float, tags: Mapping[str, str]) -> list[RunRow]:
     """The rows of a run for the ledger's history, one a suite."""
-    sums = summarise(report.cases).by_suite if report.summary is None else report.summary.by_suite
+    sums = summary_of(report).by_suite
     return [
         RunRow(
             run_id=report.run.id,

@@ -234,8 +234,7 @@ class RunReport:
     """Everything that a run has to say; every output is a rendering of it.
 
     Attributes:
-        summary: The sums, where the cases are not at hand (``run.answered_from``); else ``None``,
-            and the sums are those of ``cases``.
+        summary: The sums, where somebody has added them up; ``None``: those of ``cases``.
         gate_specs: When each suite holds, so that shards can be judged again as one.
         repeats: How often each suite's rows are drawn; a suite that is not named draws once.
     """

@@ -12,7 +12,7 @@ from evalrunner.values.exit_code import RANK, ExitCode
 from evalrunner.values.kept import KeptRows
 from evalrunner.values.result import CaseResult, Decision, Failure, GateDecision, Outcome
 from evalrunner.values.spec import GateSpec, RepeatSpec
-from evalrunner.values.summary import Tally
+from evalrunner.values.summary import Summary, Tally
 from evalrunner.verdict.compare import Comparison, compare
 from evalrunner.verdict.stats import clopper_pearson
 from evalrunner.verdict.summary import ONE_DRAW, count, row_outcomes, summarise
@@ -50,6 +50,7 @@ def decide(
     stopped: ExitCode | None = None,
     warn_only: bool = False,
     kept: KeptRows = _NONE_KEPT,
+    sums: Summary | None = None,
 ) -> Verdict:
     """Every gate of every suite, and what follows.
 
@@ -62,10 +63,12 @@ def decide(
         stopped: 130 or 143 where a signal ended the run.
         warn_only: Quality, cost and inconclusive gates do not change the exit code.
         kept: Further rows, which passed and have no case among *cases*.
+        sums: The figures of all of them, where they are at hand.
     """
+    sums = kept.summary + summarise(cases) if sums is None else sums
     own = suite_gates(cases, gate_specs, repeats=repeats, baseline=baseline, kept=kept)
     gates = (*own, *further)
-    found = failures((kept.summary + summarise(cases)).total, gates, stopped=stopped)
+    found = failures(sums.total, gates, stopped=stopped)
     return Verdict(gates=gates, failures=found, exit_code=exit_code(found, warn_only=warn_only))
 
 

@@ -59,6 +59,13 @@ def run(*arguments: str, **flags: object) -> int:
     return report.run.exit_code
 
 
+def records(project: Path) -> list[Path]:
+    """The records of whole runs; those of single rows lie beside them under longer names."""
+    return sorted(
+        path for path in (project / ".evalrunner/cache" / FOLDER).iterdir() if len(path.name) == 64
+    )
+
+
 def documents(project: Path) -> list[dict[str, object]]:
     return [
         json.loads(path.read_text()) for path in sorted((project / ".evalrunner/runs").iterdir())
@@ -163,7 +170,7 @@ def _clear_store(project: Path) -> None:
 
 
 def _damage_record(project: Path) -> None:
-    (record,) = (project / ".evalrunner/cache" / FOLDER).iterdir()
+    (record,) = records(project)
     data = bytearray(record.read_bytes())
     data[len(data) // 2] ^= 1
     record.write_bytes(bytes(data))
@@ -202,7 +209,7 @@ def test_a_record_of_another_name_is_none(project: Path) -> None:
     """Renaming a record must not make it answer another command line."""
     run()
     run("-n", "1", limit=1)
-    first, second = sorted((project / ".evalrunner/cache" / FOLDER).iterdir())
+    first, second = records(project)
     swapped = first.read_bytes()
     first.write_bytes(second.read_bytes())
     second.write_bytes(swapped)
