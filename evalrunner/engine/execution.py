@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from types import FrameType
 from typing import Final
@@ -98,7 +98,7 @@ class _Brake:
         self.signal: int | None = None
 
     @contextlib.contextmanager
-    def on_signals(self) -> Iterator[None]:
+    def on_signals(self) -> Generator[None]:
         """Listens while the block runs. Outside the main thread nobody may, and nothing happens."""
         loop = asyncio.get_running_loop()
         previous = {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Final
 
@@ -13,7 +13,7 @@ alive to its end, look through them for a tenth of its CPU time."""
 
 
 @contextmanager
-def seldom_collected() -> Iterator[None]:
+def seldom_collected() -> Generator[None]:
     """Has the garbage collector look for cycles rarely, while the block runs.
 
     Whoever has set it to look even more rarely, or not at all, keeps that.

@@ -10,7 +10,7 @@ from typing import Final, TypeAlias, TypeVar, final
 from evalrunner.values.fingerprint import Fingerprint
 from evalrunner.values.money import Picodollars
 
-Json: TypeAlias = "None | bool | int | float | str | Sequence[Json] | Mapping[str, Json]"
+Json: TypeAlias = "bool | int | float | str | Sequence[Json] | Mapping[str, Json] | None"
 
 
 @final
@@ -41,7 +41,7 @@ class ModelText:
         return str(self)
 
     def __repr__(self) -> str:
-        return f"ModelText({ascii(self.raw)})"
+        return f"ModelText({self.raw!a})"
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, ModelText) and self.raw == other.raw

@@ -18,7 +18,7 @@ SCHEMA: Final = 1
 
 
 def canonical_json(value: object) -> str:
-    """The one JSON text of a value: keys sorted, no blanks, ASCII only.
+    r"""The one JSON text of a value: keys sorted, no blanks, ASCII only.
 
     Equal values give equal text on every platform, Python and hash seed. ``-0.0`` becomes ``0.0``;
     ``1``, ``1.0``, ``"1"`` and ``True`` stay four different values.
@@ -29,7 +29,7 @@ def canonical_json(value: object) -> str:
 
     Example:
         >>> canonical_json({"b": 1.0, "a": [True, None, "é"]})
-        '{"a":[true,null,"\\\\u00e9"],"b":1.0}'
+        '{"a":[true,null,"\\u00e9"],"b":1.0}'
     """
     return _ENCODER.encode(_plain(value))
 

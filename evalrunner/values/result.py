@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from evalrunner.values.exchange import CallRecord, Json, Message, ModelResponse, ModelText, Tier
-from evalrunner.values.exit_code import RANK as RANK
-from evalrunner.values.exit_code import ExitCode as ExitCode
+from evalrunner.values.exit_code import ExitCode
 from evalrunner.values.money import ZERO, Picodollars
 from evalrunner.values.spec import CheckClass, GateSpec, RepeatSpec, SourceRef
 from evalrunner.values.summary import Summary

@@ -101,14 +101,18 @@ def _cut(digests: str) -> list[str]:
 
 
 def _tally(found: Mapping[str, Any]) -> Tally:
-    models = {
-        name: ModelTally(
-            **{**one, "incurred": Spent(**one["incurred"]), "nominal": Spent(**one["nominal"])}
-        )
-        for name, one in found["by_model"].items()
+    fields: dict[str, Any] = {**found, **{name: Spent(**found[name]) for name in _TALLIES}}
+    fields["by_model"] = {name: _model_tally(one) for name, one in found["by_model"].items()}
+    return Tally(**fields)
+
+
+def _model_tally(found: Mapping[str, Any]) -> ModelTally:
+    fields: dict[str, Any] = {
+        **found,
+        "incurred": Spent(**found["incurred"]),
+        "nominal": Spent(**found["nominal"]),
     }
-    spent = {name: Spent(**found[name]) for name in _TALLIES}
-    return Tally(**{**found, **spent, "by_model": models})
+    return ModelTally(**fields)
 
 
 def record_key(command: Command, project: Project) -> str | None:

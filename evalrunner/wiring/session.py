@@ -14,7 +14,6 @@ from evalrunner.adapters.git import git_state
 from evalrunner.adapters.prices import ConfiguredPrices
 from evalrunner.engine.accounts import Accounts
 from evalrunner.engine.case import EvalCase
-from evalrunner.engine.garbage import seldom_collected
 from evalrunner.engine.replay import OpenCase, StoreReader
 from evalrunner.engine.run import Answerer, Done, RunSetup, run_cases, run_rows
 from evalrunner.errors import LedgerError, RunDocumentError, UsageError

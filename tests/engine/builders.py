@@ -11,7 +11,6 @@ from evalrunner.engine.case import EvalCase, Panel, case_flow
 from evalrunner.errors import ModelCallError, NotAsked
 from evalrunner.values.exchange import (
     CallRecord,
-    Json,
     Message,
     ModelRequest,
     ModelResponse,

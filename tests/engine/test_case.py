@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from tests.engine.builders import CONFIRMED, answer, by_endpoint, case, contains, drive, verdict
 
 from evalrunner.errors import BudgetExceeded, FrozenMiss, ModelCallError, ProviderUnavailable
 from evalrunner.values.exchange import ModelResponse, ModelText, Tier
 from evalrunner.values.result import Outcome
 from evalrunner.values.spec import CheckSpec
+from tests.engine.builders import CONFIRMED, answer, by_endpoint, case, contains, drive, verdict
 
 RUBRIC = CheckSpec(type="llm-rubric", value="polite")
 IS_JSON = CheckSpec(type="is-json")

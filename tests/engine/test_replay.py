@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from tests.engine.builders import COST, ENDPOINTS, answer, case, contains, question, verdict
-
 from evalrunner.engine.accounts import Accounts
 from evalrunner.engine.replay import BLOCK, StoreReader, replay
 from evalrunner.engine.stored import response_to_bytes
@@ -14,6 +12,7 @@ from evalrunner.values.fingerprint import Fingerprint, fingerprint
 from evalrunner.values.money import Price
 from evalrunner.values.result import Outcome
 from evalrunner.values.spec import CheckSpec, Endpoint
+from tests.engine.builders import COST, ENDPOINTS, answer, case, contains, question, verdict
 
 RUBRIC = CheckSpec(type="llm-rubric", value="polite")
 

@@ -75,5 +75,7 @@ def test_no_json_raises(value: object) -> None:
         ("odd", False),
     ],
 )
-def test_only_whole_answers_are_kept(finish: str | None, complete: bool) -> None:  # noqa: FBT001  # a table's column
+def test_only_whole_answers_are_kept(
+    finish: str | None, complete: bool
+) -> None:  # a table's column
     assert ModelResponse(text=ModelText(""), finish_reason=finish).complete is complete

@@ -23,7 +23,11 @@ from evalrunner.wiring.unchanged import answer_unchanged
 
 CONFIG = """\
 models:
-  large: {{model: openai/large, base_url: "{url}", revision: "1", price: {{input_per_mtok: 1, output_per_mtok: 1}}}}
+  large:
+    model: openai/large
+    base_url: "{url}"
+    revision: "1"
+    price: {{input_per_mtok: 1, output_per_mtok: 1}}
 tiers: {{frontier: large}}
 """
 SUITE = """\
