@@ -102,12 +102,16 @@ path = model_file({SMOL!r}, root=pathlib.Path("."))
 server = LlamaServer(
     {{"path": str(path), "alias": "m", "context": 256, "slots": 1, "threads": 1}}, log=None
 )
-start = threading.Thread(target=server.start, daemon=True)
-start.start()
+ready = threading.Event()
+def serve():  # the kernel's watch is on the thread that starts a child, so it stays
+    server.start()
+    ready.set()
+    time.sleep(60)
+threading.Thread(target=serve, daemon=True).start()
 while server._process is None:
     time.sleep(0.001)
 if sys.argv[1] == "serving":
-    start.join()
+    ready.wait()
 print(server._process.pid, flush=True)
 time.sleep(60)
 """
