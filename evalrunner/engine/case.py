@@ -242,8 +242,3 @@ def _charged(request: Request, reply: Reply) -> ChargedCall:
         input_tokens=usage.input_tokens or 0,
         output_tokens=usage.output_tokens or 0,
     )
-
-
-def unanswered(case: EvalCase, refusal: NotAsked) -> CaseResult:
-    """The result of a case that nobody asked about at all."""
-    return CaseResult(case=case.ref, outcome=Outcome.NOT_RUN, reason=refusal.reason)

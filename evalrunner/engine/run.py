@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from evalrunner.engine.accounts import Accounts
 from evalrunner.engine.case import EvalCase
@@ -79,7 +79,6 @@ class RunSetup:
     warnings: Sequence[str] = ()
     progress: Progress | None = None
     kept: KeptRows | None = None
-    tags: Mapping[str, str] = field(default_factory=dict)
 
 
 def run_cases(setup: RunSetup) -> RunReport:

@@ -76,11 +76,6 @@ class Selection:
 
         return takes
 
-    @property
-    def everything(self) -> bool:
-        """Whether nothing is left out."""
-        return self == Selection()
-
     def _finder(self) -> Callable[[CaseRef], bool]:
         if self.pattern is None:
             return lambda _: True
