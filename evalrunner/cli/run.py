@@ -32,7 +32,15 @@ from evalrunner.cli.options import (
     help="Ask nobody; what is not cached is not run (exit 7).",
 )
 @click.option("--no-cache", is_flag=True, help="Neither read nor write the cache.")
-@click.option("--recache", is_flag=True, help="Ask everything again and store the new answers.")
+@click.option(
+    "--recache",
+    is_flag=True,
+    help="Ask for every answer again and store the new ones. A text that came out the same is not "
+    "judged again.",
+)
+@click.option(
+    "--rejudge", is_flag=True, help="Ask every judge again and store the new verdicts."
+)
 @click.option(
     "-j",
     "--max-concurrency",

@@ -7,7 +7,7 @@ flows of a block take together.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -74,24 +74,38 @@ class Replay:
 class StoreReader:
     """Reads answers in bulk and says what each is worth.
 
-    ``stored_after`` bounds their age; without a store (``--no-cache``, ``--recache``) nothing is found.
+    Args:
+        store: Where answers are kept; without one (``--no-cache``) nothing is found.
+        accounts: Prices answers.
+        stored_after: The bound on their age, in seconds since 1970.
+        again: The roles that are asked again whatever is kept: ``subject`` for ``--recache``,
+            ``judge`` for ``--rejudge``. A verdict on a text that came out the same is thus kept.
     """
 
     def __init__(
-        self, store: CacheStore | None, accounts: Accounts, *, stored_after: float | None = None
+        self,
+        store: CacheStore | None,
+        accounts: Accounts,
+        *,
+        stored_after: float | None = None,
+        again: Collection[str] = (),
     ) -> None:
         self._store = store
         self._accounts = accounts
         self._stored_after = stored_after
+        self._again = frozenset(again)
 
     def find(self, waiting: Sequence[tuple[Request, Fingerprint]]) -> list[Reply | None]:
         """For each request the reply that is kept, or ``None``."""
         if self._store is None:
             return [None] * len(waiting)
-        wanted = {key for request, key in waiting if _may_be_kept(request)}
+        wanted = {key for request, key in waiting if self._may_answer(request)}
         bodies = self._store.get_many(list(wanted), stored_after=self._stored_after)
         answers = {key: response_from_bytes(body) for key, body in bodies.items()}
         return [self._reply(request, key, answers.get(key)) for request, key in waiting]
+
+    def _may_answer(self, request: Request) -> bool:
+        return _may_be_kept(request) and request.role not in self._again
 
     def _reply(
         self, request: Request, key: Fingerprint, response: ModelResponse | None

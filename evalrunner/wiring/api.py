@@ -36,6 +36,7 @@ class Overrides(TypedDict, total=False):
     frozen: bool
     no_cache: bool
     recache: bool
+    rejudge: bool
     max_concurrency: int
     max_usd: Decimal | str | int | float
     repeat: int

@@ -28,6 +28,7 @@ class Command:
     frozen: bool = False
     no_cache: bool = False
     recache: bool = False
+    rejudge: bool = False
     max_concurrency: int = DEFAULT_CONCURRENCY
     max_usd: Picodollars | None = None
     repeat: int | None = None
@@ -45,6 +46,12 @@ class Command:
     no_progress: bool = True
     quiet: bool = False
     verbose: bool = False
+
+    @property
+    def asked_again(self) -> tuple[str, ...]:
+        """The roles of requests that are asked whatever the cache holds."""
+        asked = (("subject", self.recache), ("judge", self.rejudge))
+        return tuple(role for role, again in asked if again)
 
     def selection(self, only: frozenset[str] | None) -> Selection:
         """The cases that are taken; *only* are the ids of ``--only-failed``."""

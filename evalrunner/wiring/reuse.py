@@ -160,7 +160,7 @@ class Reuse:
 def find_reuse(command: Command, project: Project, loaded: Sequence[LoadedSuite]) -> Reuse | None:
     """What this run can take over from the last one; ``None`` where nothing is certain."""
     key = record_key(command, project)
-    if key is None or command.no_cache or command.recache:
+    if key is None or command.no_cache or command.asked_again:
         return None
     state = project.root / NAME
     found = read_record(str(state / "cache"), key)

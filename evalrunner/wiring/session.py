@@ -181,9 +181,10 @@ def _run(
 def _reader(command: Command, opened: Opened, accounts: Accounts) -> StoreReader:
     max_age = opened.project.cache.max_age_seconds
     return StoreReader(
-        None if command.recache else opened.store,
+        opened.store,
         accounts,
         stored_after=None if max_age is None else opened.started - max_age,
+        again=command.asked_again,
     )
 
 
@@ -238,7 +239,10 @@ def _cache_mode(command: Command) -> str:
         return "off"
     if command.frozen:
         return "read-only"
-    return "write-only" if command.recache else "read-write"
+    asked_again = command.asked_again
+    if len(asked_again) == 1:
+        return "write-only for answers" if command.recache else "write-only for verdicts"
+    return "write-only" if asked_again else "read-write"
 
 
 def _info(command: Command, opened: Opened) -> RunInfo:

@@ -28,11 +28,18 @@ checks:
 """
 
 
+def counted(provider: FakeProvider) -> tuple[int, int]:
+    """How many requests asked for an answer, and how many for a verdict."""
+    judges = sum("RUBRIC" in prompt_of(body) for body in provider.requests)
+    return len(provider.requests) - judges, judges
+
+
 @pytest.fixture
 def warm(workspace: Workspace, provider: FakeProvider) -> Workspace:
     """A project whose every question was answered and judged."""
     workspace.golden("s", questions(ROWS))
     workspace.write("suites/s.yaml", SUITE)
+    workspace.write("suites/checks.py", "def holds(output, context):\n    return True\n")
     assert workspace.run().run.exit_code == 0
     assert asked(provider) == (0, 2 * ROWS)
     provider.calls.clear()
@@ -86,6 +93,15 @@ def through_litellm(workspace: Workspace) -> None:
     workspace.write("evalrunner.yaml", workspace.config)
 
 
+def schema(workspace: Workspace) -> None:
+    """A schema that every answer holds, and then one that none does: both for nothing."""
+    for kind in ("object", "array"):
+        workspace.write("schemas/reply.json", {"type": kind})
+        add_check('{type: is-json, value: "file://../schemas/reply.json"}')(workspace)
+        report = workspace.run()
+        assert set(outcomes(report)) == {"passed" if kind == "object" else "failed"}
+
+
 def add_check(text: str) -> Callable[[Workspace], None]:
     return rewrite("checks:\n", f"checks:\n  - {text}\n")
 
@@ -104,6 +120,10 @@ def add_check(text: str) -> Callable[[Workspace], None]:
         rewrite("Question {{q}}", "Question {{ q }}"),
         add_check("{type: word-count, value: 3}"),
         add_check("{type: regex, value: number}"),
+        add_check("{type: python, value: 'file://checks.py:holds'}"),
+        schema,
+        rewrite("  - {type: contains, value: ok}\n", ""),
+        rewrite("value: ok}", "value: ok, metric: wording}"),
         rewrite("threshold: 0.5", "threshold: 0.9"),
         rewrite("threshold: 0.5", "threshold: 0.5, weight: 3, metric: quality"),
         rewrite("checks:", "gate: {min_pass_rate: 0.5}\ntags: {team: a}\nchecks:"),
@@ -113,7 +133,7 @@ def add_check(text: str) -> Callable[[Workspace], None]:
         through_litellm,
     ],
     ids="nothing comment format order csv name file jinja-comment jinja-space check-fails "
-    "check threshold weight gate description price model-name client".split(),
+    "check code schema check-removed check-named threshold weight gate description price model-name client".split(),
 )
 def test_an_edit_that_changes_no_question_asks_nobody(
     warm: Workspace, provider: FakeProvider, edit: Callable[[Workspace], None]
@@ -162,8 +182,7 @@ def test_an_edit_asks_for_what_it_changed_and_nothing_else(
 ) -> None:
     edit(warm)
     report = warm.run()
-    judges = sum("RUBRIC" in prompt_of(body) for body in provider.requests)
-    assert (len(provider.requests) - judges, judges) == (generated, judged)
+    assert counted(provider) == (generated, judged)
     assert report.run.exit_code == 0
     assert len(warm.attempts(report.run.id)) == generated + judged
     provider.requests.clear()
@@ -278,9 +297,57 @@ def test_without_a_cache_nothing_is_read_or_written(
     assert entries(warm) == before
 
 
-def test_recache_asks_and_judges_everything_again(warm: Workspace, provider: FakeProvider) -> None:
-    assert outcomes(warm.run(recache=True)) == {"passed": ROWS}
-    assert len(provider.requests) == 2 * ROWS
+@pytest.mark.parametrize(
+    ("flags", "generated", "judged", "mode"),
+    [
+        ({"recache": True}, ROWS, 0, "write-only for answers"),
+        ({"rejudge": True}, 0, ROWS, "write-only for verdicts"),
+        ({"recache": True, "rejudge": True}, ROWS, ROWS, "write-only"),
+    ],
+    ids=["answers", "verdicts", "both"],
+)
+def test_asking_again_judges_no_text_twice_that_came_out_the_same(
+    warm: Workspace,
+    provider: FakeProvider,
+    flags: dict[str, bool],
+    generated: int,
+    judged: int,
+    mode: str,
+) -> None:
+    report = warm.run(**flags)
+    assert outcomes(report) == {"passed": ROWS}
+    assert counted(provider) == (generated, judged)
+    assert report.cache.mode == mode
+
+
+def test_recache_judges_the_texts_that_came_out_otherwise(workspace: Workspace) -> None:
+    said = {"number 1": "first"}
+
+    def script(body: Any) -> str:
+        if "RUBRIC" in prompt_of(body):
+            return '{"pass": true, "score": 1}'
+        return "ok " + next((new for old, new in said.items() if old in prompt_of(body)), "same")
+
+    with FakeProvider(script) as provider:
+        workspace.configure(provider.base_url)
+        workspace.suite(n=4, checks=[RUBRIC_CHECK])
+        workspace.run()
+        said["number 1"] = "second"
+        provider.requests.clear()
+        workspace.run(recache=True)
+        assert counted(provider) == (4, 1)
+
+
+def test_another_model_that_says_the_same_is_not_judged(
+    warm: Workspace, provider: FakeProvider
+) -> None:
+    """Early cutoff: the generation runs again, its text is what it was, and nobody judges it."""
+    warm.config["models"]["judge"] = dict(warm.config["models"]["large"])
+    warm.config["models"]["large"] |= {"revision": "2"}
+    warm.write("evalrunner.yaml", warm.config)
+    rewrite("threshold: 0.5", "threshold: 0.5, provider: judge")(warm)
+    assert outcomes(warm.run()) == {"passed": ROWS}
+    assert counted(provider) == (ROWS, 0)
 
 
 def test_recache_replaces_what_was_kept(workspace: Workspace) -> None:
