@@ -38,9 +38,7 @@ from evalrunner.cli.options import (
     help="Ask for every answer again and store the new ones. A text that came out the same is not "
     "judged again.",
 )
-@click.option(
-    "--rejudge", is_flag=True, help="Ask every judge again and store the new verdicts."
-)
+@click.option("--rejudge", is_flag=True, help="Ask every judge again and store the new verdicts.")
 @click.option(
     "-j",
     "--max-concurrency",

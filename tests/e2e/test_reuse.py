@@ -133,7 +133,8 @@ def add_check(text: str) -> Callable[[Workspace], None]:
         through_litellm,
     ],
     ids="nothing comment format order csv name file jinja-comment jinja-space check-fails "
-    "check code schema check-removed check-named threshold weight gate description price model-name client".split(),
+    "check code schema check-removed check-named threshold weight gate description price "
+    "model-name client".split(),
 )
 def test_an_edit_that_changes_no_question_asks_nobody(
     warm: Workspace, provider: FakeProvider, edit: Callable[[Workspace], None]
