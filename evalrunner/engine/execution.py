@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from types import FrameType
 from typing import Final
@@ -55,38 +55,44 @@ def execute(
     After the first SIGINT or SIGTERM nothing more is sent, and calls in flight have
     :data:`DRAIN_SECONDS`; a second one ends at once. Cases that did not end are not reported to *done*.
     """
-    with seldom_collected(), asyncio.Runner(loop_factory=_loop_factory()) as runner:
+    with seldom_collected(), asyncio.Runner(loop_factory=loop_factory()) as runner:
         return runner.run(_execute(execution, cases, done))
 
 
 async def _execute(
     execution: Execution, cases: Sequence[OpenCase], done: Callable[[int, CaseResult], None]
 ) -> int | None:
-    crew = execution.crew()
-    money = LedgerCommit(execution.ledger)
-    executor = Executor(
-        crew.lanes,
-        answers=StoreCommit(execution.store),
-        money=money,
-        reader=execution.reader,
-        accounts=execution.accounts,
-        clock=execution.clock,
-        run_id=execution.run_id,
-        max_concurrency=execution.max_concurrency,
-        seed=execution.seed,
-        progress=execution.progress,
-    )
-    work = asyncio.ensure_future(executor.finish_all(cases, done))
-    brake = _Brake(executor, work)
-    try:
+    async with executing(execution) as executor:
+        work = asyncio.ensure_future(executor.finish_all(cases, done))
+        brake = _Brake(executor, work)
         with brake.on_signals():
             await asyncio.wait([work])
         if not work.cancelled():
             work.result()
+    return brake.signal
+
+
+@contextlib.asynccontextmanager
+async def executing(execution: Execution) -> AsyncGenerator[Executor]:
+    """The executor, for as long as the block runs; at its end everything is on record and closed."""
+    crew = execution.crew()
+    money = LedgerCommit(execution.ledger)
+    try:
+        yield Executor(
+            crew.lanes,
+            answers=StoreCommit(execution.store),
+            money=money,
+            reader=execution.reader,
+            accounts=execution.accounts,
+            clock=execution.clock,
+            run_id=execution.run_id,
+            max_concurrency=execution.max_concurrency,
+            seed=execution.seed,
+            progress=execution.progress,
+        )
     finally:
         await crew.close()
         await money.close()
-    return brake.signal
 
 
 class _Brake:
@@ -126,7 +132,7 @@ class _Brake:
         asyncio.get_running_loop().call_later(DRAIN_SECONDS, self._work.cancel)
 
 
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     """uvloop's, where it is installed; it has no Windows build."""
     try:
         import uvloop

@@ -81,15 +81,42 @@ class RunSetup:
     kept: KeptRows | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preflight:
+    """What is known before anybody is asked.
+
+    Attributes:
+        known: The cases that kept answers have ended, and those that wait for one.
+        expected: What the waiting ones will cost.
+        budgets: The gates that were decided on that.
+        refused: Whether nothing may be asked.
+    """
+
+    known: Replay
+    expected: CostEstimate
+    budgets: tuple[GateDecision, ...]
+    refused: bool
+
+
 def run_cases(setup: RunSetup) -> RunReport:
     """Answers what is kept, asks for the rest if it may be paid, and says what came of it."""
+    before = preflight(setup)
+    stopped = None if before.refused else _ask(setup, before.known)
+    return conclude(setup, before, stopped=stopped)
+
+
+def preflight(setup: RunSetup) -> Preflight:
+    """Answers what is kept, and decides whether the rest may be asked for. Nothing is spent."""
     known = replay(setup.cases, setup.reader)
     expected = estimate(known.open, setup.accounts)
-    budgets = _preflight(setup, known.open, expected)
-    if any(one.decision is not Decision.PASS for one in budgets) and not setup.warn_only:
-        return _report(setup, known, expected, budgets, refused=True)
-    stopped = _ask(setup, known)
-    return _report(setup, known, expected, budgets, stopped=stopped)
+    budgets = _budgets(setup, known.open, expected)
+    held = all(one.decision is Decision.PASS for one in budgets)
+    return Preflight(
+        known=known,
+        expected=expected,
+        budgets=budgets,
+        refused=not held and not setup.warn_only,
+    )
 
 
 def _ask(setup: RunSetup, known: Replay) -> int | None:
@@ -119,7 +146,7 @@ def _close(case: OpenCase, refusal: NotAsked) -> CaseResult:
     return result
 
 
-def _preflight(
+def _budgets(
     setup: RunSetup, open_cases: Sequence[OpenCase], expected: CostEstimate
 ) -> tuple[GateDecision, ...]:
     """The budget gates before anything is spent: only an *expected* cost can refuse a start."""
@@ -160,16 +187,22 @@ def _budget(
     )
 
 
-def _report(
+def conclude(
     setup: RunSetup,
-    known: Replay,
-    expected: CostEstimate,
-    budgets: Sequence[GateDecision],
+    before: Preflight,
     *,
-    refused: bool = False,
     stopped: int | None = None,
+    further: Sequence[CaseResult] = (),
 ) -> RunReport:
-    cases = _in_order(setup, known, refused=refused)
+    """The report of a run, of which every case has ended or will not be asked for any more.
+
+    Args:
+        setup: The run.
+        before: What :func:`preflight` said; the cases that ended since are in ``before.known``.
+        stopped: The signal that stopped it.
+        further: Cases that are none of ``setup.cases``, after those.
+    """
+    cases = [*_in_order(setup, before.known, refused=before.refused), *further]
     repeats = {suite.name: _repeat(suite, setup.draws) for suite in setup.suites}
     specs = {suite.name: suite.gate for suite in setup.suites}
     sums = _sums(setup, cases)
@@ -178,13 +211,13 @@ def _report(
         specs,
         repeats=repeats,
         baseline=setup.baseline,
-        further=budgets,
+        further=before.budgets,
         stopped=ExitCode(128 + stopped) if stopped else None,
         warn_only=setup.warn_only,
         kept=setup.kept or KeptRows(),
         sums=sums,
     )
-    if refused:
+    if before.refused:
         verdict = _before_the_start(verdict, warn_only=setup.warn_only)
     return RunReport(
         run=replace(setup.info, finished_at=setup.now(), exit_code=int(verdict.exit_code)),
@@ -192,7 +225,7 @@ def _report(
         gates=verdict.gates,
         failures=verdict.failures,
         cost_ratio=CostRatio(detail="add cost.production to evalrunner.yaml to switch it on"),
-        estimate=expected,
+        estimate=before.expected,
         cache=_cache_info(setup),
         possibly_paid=setup.ledger.open_reservations(setup.info.id),
         warnings=tuple(setup.warnings),

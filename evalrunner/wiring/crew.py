@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from evalrunner.values.spec import Endpoint, Target
 
 
 def hire(
-    endpoints: Iterable[Endpoint],
+    endpoints: Mapping[str, Endpoint],
     applications: Mapping[str, Target],
     *,
     root: Path,
@@ -25,10 +25,12 @@ def hire(
     keys: KeyRing,
     max_concurrency: int,
 ) -> Crew:
-    """The lanes to all of them. Nothing is started or imported before the first call of each.
+    """The lanes to all of them, those that are added later included.
+
+    Nothing is started or imported before the first call of each.
 
     Args:
-        endpoints: The models that a case may ask.
+        endpoints: The models and applications that a case may ask, by name.
         applications: The user's applications by the name of their endpoint.
         root: The project's root, where applications run.
         clock: Tells the time.
@@ -37,10 +39,11 @@ def hire(
     """
     wire = Wire()
     clients: list[ModelClient | TargetClient] = []
-    lanes: dict[str, Lane] = {}
-    for endpoint in endpoints:
+
+    def lane(name: str) -> Lane:
+        endpoint = endpoints[name]
         ask: Ask
-        if (target := applications.get(endpoint.name)) is not None:
+        if (target := applications.get(name)) is not None:
             from evalrunner.adapters.targets import target_client
 
             application = target_client(target, root=root)
@@ -51,14 +54,26 @@ def hire(
             clients.append(model)
             ask = _asking_model(model)
         width = min(max_concurrency, _slots(endpoint) or max_concurrency)
-        lanes[endpoint.name] = Lane(endpoint, ask, clock=clock, max_concurrency=width)
+        return Lane(endpoint, ask, clock=clock, max_concurrency=width)
 
     async def close() -> None:
         with suppress(Exception):  # nothing that fails on the way out may hide a result
             await asyncio.gather(*(client.aclose() for client in clients), return_exceptions=True)
             await wire.aclose()
 
-    return Crew(lanes=lanes, close=close)
+    return Crew(lanes=_Lanes(lane), close=close)
+
+
+class _Lanes(dict[str, Lane]):
+    """Lanes by name, each made when it is first looked up."""
+
+    def __init__(self, make: Callable[[str], Lane]) -> None:
+        super().__init__()
+        self._make = make
+
+    def __missing__(self, name: str) -> Lane:
+        lane = self[name] = self._make(name)
+        return lane
 
 
 def _slots(endpoint: Endpoint) -> int | None:

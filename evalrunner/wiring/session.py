@@ -9,13 +9,15 @@ from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from evalrunner.adapters.git import git_state
 from evalrunner.adapters.prices import ConfiguredPrices
+from evalrunner.adapters.state_dir import StateDir
 from evalrunner.engine.accounts import Accounts
 from evalrunner.engine.case import EvalCase
 from evalrunner.engine.replay import OpenCase, StoreReader
-from evalrunner.engine.run import Answerer, Done, RunSetup, run_cases, run_rows
+from evalrunner.engine.run import Done, RunSetup, run_cases, run_rows
 from evalrunner.errors import LedgerError, RunDocumentError, UsageError
 from evalrunner.reports.document import to_json
 from evalrunner.reports.redact import redact, without_secrets
@@ -37,6 +39,9 @@ from evalrunner.wiring.secret_values import secret_values
 from evalrunner.wiring.suites import Assembly
 from evalrunner.wiring.user_code import function_loader, import_plugins, refusing_loader
 from evalrunner.wiring.watch import Watch
+
+if TYPE_CHECKING:
+    from evalrunner.engine.execution import Execution
 
 
 def run_command(
@@ -64,14 +69,13 @@ def run_command(
         require_good_rows(suites)
     with ExitStack() as stack:
         opened = open_run(command, project, suites, stack)
-        assembly = _assembly(command, opened)
+        assembly = assembly_for(command, opened.project, opened.state)
         changed = reuse.cases(assembly) if reuse and opened.store else None
         if reuse and changed is None:
             reuse = None
             require_good_rows(suites)
         report = _run(command, opened, assembly, progress, reuse=reuse, changed=changed)
-        shown = redact(_without_keys(report, project, assembly), include=project.report_include)
-        shown = _keep(opened, shown, reuse.document if reuse else to_json)
+        shown = keep(opened, assembly, report, reuse.document if reuse else to_json)
         remember(
             command,
             shown,
@@ -114,11 +118,12 @@ def load(
     return project, loaded
 
 
-def _assembly(command: Command, opened: Opened) -> Assembly:
-    root = opened.project.root
+def assembly_for(command: Command, project: Project, state: StateDir) -> Assembly:
+    """What turns the project's suites into cases."""
+    root = project.root
     return Assembly(
-        project=opened.project,
-        state_dir=opened.state.path,
+        project=project,
+        state_dir=state.path,
         draws=command.repeat,
         variables=dict(command.variables),
         load=lambda suite: (
@@ -143,18 +148,50 @@ def _run(
     cases = changed
     if cases is None:
         cases = assembly.cases(opened.loaded, command.selection(only))
+    accounts = Accounts(
+        ConfiguredPrices(at=opened.started), assembly.endpoints, reuse.answers if reuse else ()
+    )
+    reader = reader_for(command, opened, accounts)
+    setup = setup_for(command, opened, assembly, cases, reader=reader, accounts=accounts)
+    total = len(cases)
+
+    def answer(cases: Sequence[OpenCase], done: Done) -> int | None:
+        # Only here, since a run that is answered from the store needs no event loop.
+        from evalrunner.engine.execution import execute
+
+        if progress:
+            progress.begin(total)
+        execution = execution_for(command, opened, assembly, reader=reader, accounts=accounts)
+        return execute(replace(execution, progress=progress), cases, done)
+
+    return run_cases(
+        replace(
+            setup,
+            answer=answer,
+            baseline=baseline,
+            progress=progress,
+            kept=reuse.kept if reuse else None,
+        )
+    )
+
+
+def setup_for(
+    command: Command,
+    opened: Opened,
+    assembly: Assembly,
+    cases: Sequence[EvalCase],
+    *,
+    reader: StoreReader,
+    accounts: Accounts,
+) -> RunSetup:
+    """A run of these cases, without anybody who answers them."""
     suites = [one.suite for one in opened.loaded]
-    prices = ConfiguredPrices(at=opened.started)
-    accounts = Accounts(prices, assembly.endpoints, reuse.answers if reuse else ())
-    reader = _reader(command, opened, accounts)
-    setup = RunSetup(
+    return RunSetup(
         suites=suites,
         cases=cases,
         reader=reader,
         accounts=accounts,
-        answer=_answerer(
-            command, opened, assembly, reader, accounts, progress=progress, total=len(cases)
-        ),
+        answer=_nobody,
         ledger=opened.ledger,
         store=opened.store,
         cache_mode=_cache_mode(command),
@@ -163,7 +200,6 @@ def _run(
         ceilings=opened.ceilings,
         preflight=not command.no_preflight,
         frozen=command.frozen,
-        baseline=baseline,
         warn_only=command.warn_only,
         draws=command.repeat,
         warnings=[
@@ -172,13 +208,11 @@ def _run(
             *uncached_targets(assembly.uncached),
             *check_cautions(suites),
         ],
-        progress=progress,
-        kept=reuse.kept if reuse else None,
     )
-    return run_cases(setup)
 
 
-def _reader(command: Command, opened: Opened, accounts: Accounts) -> StoreReader:
+def reader_for(command: Command, opened: Opened, accounts: Accounts) -> StoreReader:
+    """What finds kept answers, unless the command wants new ones."""
     max_age = opened.project.cache.max_age_seconds
     return StoreReader(
         opened.store,
@@ -188,50 +222,49 @@ def _reader(command: Command, opened: Opened, accounts: Accounts) -> StoreReader
     )
 
 
-def _answerer(
+def execution_for(
     command: Command,
     opened: Opened,
     assembly: Assembly,
+    *,
     reader: StoreReader,
     accounts: Accounts,
-    *,
-    progress: Watch | None,
-    total: int,
-) -> Answerer:
-    def answer(cases: Sequence[OpenCase], done: Done) -> int | None:
-        # Only here, since a run that is answered from the store needs no event loop.
-        from evalrunner.adapters.clock import SystemClock
-        from evalrunner.adapters.credentials import KeyRing
-        from evalrunner.engine.execution import Execution, execute
-        from evalrunner.wiring.crew import hire
+) -> Execution:
+    """Whom the paid part asks, and where it writes down what that costs.
 
-        if isinstance(opened.ledger, NoLedger):
-            raise opened.ledger.error
-        if progress:
-            progress.begin(total)
-        clock = SystemClock()
-        execution = Execution(
-            crew=lambda: hire(
-                assembly.endpoints.values(),
-                assembly.applications,
-                root=opened.project.root,
-                clock=clock,
-                keys=KeyRing(),
-                max_concurrency=command.max_concurrency,
-            ),
-            store=opened.store,
-            ledger=opened.ledger,
-            reader=reader,
-            accounts=accounts,
+    Raises:
+        LedgerError: Money cannot be recorded.
+    """
+    from evalrunner.adapters.clock import SystemClock
+    from evalrunner.adapters.credentials import KeyRing
+    from evalrunner.engine.execution import Execution
+    from evalrunner.wiring.crew import hire
+
+    if isinstance(opened.ledger, NoLedger):
+        raise opened.ledger.error
+    clock = SystemClock()
+    return Execution(
+        crew=lambda: hire(
+            assembly.endpoints,
+            assembly.applications,
+            root=opened.project.root,
             clock=clock,
-            run_id=opened.run_id,
+            keys=KeyRing(),
             max_concurrency=command.max_concurrency,
-            seed=int(opened.started),
-            progress=progress,
-        )
-        return execute(execution, cases, done)
+        ),
+        store=opened.store,
+        ledger=opened.ledger,
+        reader=reader,
+        accounts=accounts,
+        clock=clock,
+        run_id=opened.run_id,
+        max_concurrency=command.max_concurrency,
+        seed=int(opened.started),
+    )
 
-    return answer
+
+def _nobody(cases: Sequence[OpenCase], done: Done) -> int | None:
+    raise AssertionError("this run was given nobody who answers")
 
 
 def _cache_mode(command: Command) -> str:
@@ -265,8 +298,18 @@ def _without_keys(report: RunReport, project: Project, assembly: Assembly) -> Ru
     return without_secrets(report, secrets)
 
 
-def _keep(opened: Opened, report: RunReport, document: Callable[[RunReport], bytes]) -> RunReport:
-    """Keeps the document and the ledger's rows; a disk that takes neither costs a warning each."""
+def keep(
+    opened: Opened,
+    assembly: Assembly,
+    report: RunReport,
+    document: Callable[[RunReport], bytes] = to_json,
+) -> RunReport:
+    """Keeps the document and the ledger's rows, and returns the report as it may be shown.
+
+    A disk that takes neither costs a warning each.
+    """
+    project = opened.project
+    report = redact(_without_keys(report, project, assembly), include=project.report_include)
     late: list[str] = []
     degraded = opened.store.stats().degraded if opened.store is not None else None
     if degraded:
