@@ -13,16 +13,20 @@ from typing import Self, TypeAlias, cast
 
 from evalrunner.engine.ports import (
     Attempt,
+    LedgerDay,
+    PastEstimate,
     RunRow,
     Settlement,
     StoreStats,
+    Usual,
     WireReply,
 )
 from evalrunner.errors import LedgerError
-from evalrunner.values.ceilings import Ceilings, scopes
+from evalrunner.values.ceilings import Ceilings, month_scope, scopes, utc_day
 from evalrunner.values.exchange import ModelRequest, ModelResponse
 from evalrunner.values.fingerprint import Fingerprint
 from evalrunner.values.money import Picodollars, total
+from evalrunner.values.pricing import plausible
 
 
 class FixedClock:
@@ -109,7 +113,7 @@ class MemoryStore:
 
 
 class MemoryLedger:
-    """A :class:`~evalrunner.engine.ports.Ledger` that ends with the process, with the same rules.
+    """A :class:`~evalrunner.engine.ports.LedgerBook` that ends with the process, with the same rules.
 
     Args:
         run_id: The run whose attempts are reserved.
@@ -158,8 +162,9 @@ class MemoryLedger:
         return self.reserve(attempts)
 
     def record_run(self, rows: Sequence[RunRow]) -> None:
-        """Appends a run's rows."""
-        self.runs.extend(rows)
+        """Appends a run's rows, one a suite; a second one for the same run and suite is ignored."""
+        known = {(row.run_id, row.suite) for row in self.runs}
+        self.runs.extend(row for row in rows if (row.run_id, row.suite) not in known)
 
     def spent(self, run_id: str) -> Picodollars | None:
         """What the run's settled attempts cost; ``None`` where the cost of one is unknown."""
@@ -173,8 +178,82 @@ class MemoryLedger:
             return Picodollars(0)
         return total(a.worst_case for a in self.attempts.values() if self._is_open(a))
 
+    def began(self) -> float | None:
+        """When the first run but this one began."""
+        return min((row.at for row in self.runs if row.run_id != self._run_id), default=None)
+
+    def days(self, since: float, until: float) -> Sequence[LedgerDay]:
+        """The days on which anything happened, both ends among them."""
+        attempts: dict[str, list[Attempt]] = {}
+        for attempt in self.attempts.values():
+            attempts.setdefault(utc_day(attempt.at), []).append(attempt)
+        runs = {row.run_id: utc_day(row.at) for row in self.runs}
+        for first in list(self.attempts.values())[:1]:
+            runs[self._run_id] = utc_day(first.at)
+        found = attempts.keys() | runs.values()
+        return [
+            self._day(day, attempts.get(day, ()), Counter(runs.values())[day])
+            for day in sorted(found)
+            if utc_day(since) <= day <= utc_day(until)
+        ]
+
+    def held_in_month(self, at: float) -> Picodollars:
+        """What counts against the month's ceiling."""
+        return Picodollars(self._held.get(month_scope(at), 0))
+
+    def usual_usage(self) -> Mapping[tuple[str, str, str], Usual]:
+        """How long the calls of each kind were."""
+        lengths: dict[tuple[str, str, str], list[tuple[int, int]]] = {}
+        for id_, end in self.settlements.items():
+            asked, usage = self.attempts[id_], end.usage
+            if end.status == "ok" and plausible(usage):
+                kind = asked.suite, asked.endpoint, asked.role
+                length = usage.input_tokens or 0, usage.output_tokens or 0
+                lengths.setdefault(kind, []).append(length)
+        return {
+            kind: Usual(
+                count=len(seen),
+                input_tokens=sum(sent for sent, _ in seen) / len(seen),
+                output_tokens=sum(made for _, made in seen) / len(seen),
+            )
+            for kind, seen in lengths.items()
+        }
+
+    def past_estimates(self, suite: str, limit: int) -> Sequence[PastEstimate]:
+        """The last runs of a suite that expected to pay something, the newest first."""
+        found = [
+            PastEstimate(
+                run_id=row.run_id,
+                at=row.at,
+                expected=row.expected,
+                maximum=row.maximum,
+                incurred=row.incurred,
+            )
+            for row in reversed(self.runs)
+            if row.suite == suite and row.expected
+            if row.maximum is not None and row.incurred is not None
+        ]
+        return sorted(found, key=lambda past: -past.at)[:limit]
+
     def close(self) -> None:
         """Does nothing."""
+
+    def _day(self, day: str, attempts: Sequence[Attempt], runs: int) -> LedgerDay:
+        ends = [self.settlements.get(attempt.id) for attempt in attempts]
+        pairs = list(zip(attempts, ends, strict=True))
+        answered = [end for end in ends if end is not None and end.status == "ok"]
+        open_unknown = [a for a in attempts if self._is_open(a) and a.worst_case is None]
+        return LedgerDay(
+            day=day,
+            settled=Picodollars(
+                sum(end.cost or 0 for a, end in pairs if end and not self._is_open(a))
+            ),
+            possibly_paid=Picodollars(sum(a.worst_case or 0 for a in attempts if self._is_open(a))),
+            unpriced_calls=len(open_unknown) + sum(end.cost is None for end in answered),
+            unmetered_calls=sum(not end.metered for end in answered),
+            calls=sum(end is None or end.status != "error" for end in ends),
+            runs=runs,
+        )
 
     def _is_open(self, attempt: Attempt) -> bool:
         settlement = self.settlements.get(attempt.id)

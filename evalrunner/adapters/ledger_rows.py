@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from evalrunner.engine.ports import Attempt, RunRow, Settlement
 from evalrunner.values.exchange import Tier, Usage
 from evalrunner.values.fingerprint import Fingerprint
 
-ADD_ATTEMPT: Final = f"INSERT INTO attempts VALUES ({','.join('?' * 15)})"
-ADD_SETTLEMENT: Final = f"INSERT INTO settlements VALUES ({','.join('?' * 12)})"
+ADD_ATTEMPT: Final = f"INSERT INTO attempts VALUES ({','.join('?' * 16)})"
+ADD_SETTLEMENT: Final = f"INSERT INTO settlements VALUES ({','.join('?' * 14)})"
 ATTEMPT_COLUMNS: Final = (
     "a.id, a.at, a.suite, a.case_id, a.checked, a.role, a.tier, a.provider, a.model, a.endpoint,"
-    " a.fingerprint, a.worst_case, a.price_source"
+    " a.fingerprint, a.worst_case, a.price_source, a.processing"
 )
 SETTLEMENT_COLUMNS: Final = (
     "s.at, s.status, s.input_tokens, s.output_tokens, s.cached_input_tokens, s.cache_write_tokens,"
-    " s.reasoning_tokens, s.cost, s.served_model, s.latency_seconds, s.error"
+    " s.reasoning_tokens, s.cost, s.served_model, s.latency_seconds, s.error,"
+    " s.calls, s.metered"
 )
 
 
@@ -47,6 +48,7 @@ def attempt_row(number: int, attempt: Attempt, run_id: str) -> tuple[object, ...
         attempt.fingerprint,
         attempt.worst_case,
         attempt.price_source,
+        attempt.processing,
     )
 
 
@@ -70,6 +72,8 @@ def settlement_row(number: int, settlement: Settlement) -> tuple[object, ...]:
         _text(settlement.served_model),
         settlement.latency_seconds,
         _text(settlement.error),
+        _count(settlement.calls),
+        settlement.metered,
     )
 
 
@@ -85,10 +89,16 @@ def _text(text: str | None) -> str | None:
 
 
 def run_row(row: RunRow) -> tuple[object, ...]:
-    """The columns of a run's row of one suite."""
-    tags = json.dumps(dict(row.tags), sort_keys=True)
-    sums = (row.cases, row.passed, row.calls, row.incurred, row.nominal)
-    return (None, row.run_id, row.at, row.suite, *sums, tags)
+    """The columns of a run's row of one suite, in the order of ``ADD_RUN``."""
+    counted = (row.cases, row.passed, row.calls, row.incurred, row.nominal, row.hits)
+    models = json.dumps({name: dict(asked) for name, asked in row.models.items()})
+    estimate = (row.expected, row.maximum)
+    return (row.run_id, row.at, tags_text(row.tags), row.suite, *counted, *estimate, models)
+
+
+def tags_text(tags: Mapping[str, str]) -> str:
+    """A run's tags as a column holds them."""
+    return json.dumps(dict(tags), sort_keys=True)
 
 
 def account(row: Sequence[Any]) -> Account:
@@ -107,8 +117,9 @@ def account(row: Sequence[Any]) -> Account:
         fingerprint=Fingerprint(row[10]),
         worst_case=row[11],
         price_source=row[12],
+        processing=row[13],
     )
-    return Account(attempt, _settlement(attempt.id, row[13:]))
+    return Account(attempt, _settlement(attempt.id, row[14:]))
 
 
 def _settlement(attempt_id: str, row: Sequence[Any]) -> Settlement | None:
@@ -130,4 +141,6 @@ def _settlement(attempt_id: str, row: Sequence[Any]) -> Settlement | None:
         served_model=row[8],
         latency_seconds=row[9],
         error=row[10],
+        calls=row[11],
+        metered=bool(row[12]),
     )

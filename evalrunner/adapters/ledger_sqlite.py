@@ -9,11 +9,21 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from evalrunner.adapters.ledger_migration import FROM_1
+from evalrunner.adapters.ledger_past import (
+    Kind,
+    days_of,
+    estimates_of,
+    first_row,
+    held,
+    learn_lengths,
+    usual_lengths,
+)
 from evalrunner.adapters.ledger_rows import (
     ADD_ATTEMPT,
     ADD_SETTLEMENT,
@@ -24,6 +34,7 @@ from evalrunner.adapters.ledger_rows import (
     attempt_row,
     run_row,
     settlement_row,
+    tags_text,
 )
 from evalrunner.adapters.ledger_schema import ADD_RUN, APPLICATION, SCHEMA, SCHEMA_VERSION
 from evalrunner.adapters.ledger_sums import Sums, chunks, marks
@@ -36,9 +47,16 @@ from evalrunner.adapters.sqlite_file import (
     make_private_file,
     use_journal,
 )
-from evalrunner.engine.ports import Attempt, RunRow, Settlement
+from evalrunner.engine.ports import (
+    Attempt,
+    LedgerDay,
+    PastEstimate,
+    RunRow,
+    Settlement,
+    Usual,
+)
 from evalrunner.errors import LedgerError
-from evalrunner.values.ceilings import Ceilings, scopes
+from evalrunner.values.ceilings import Ceilings, month_scope, scopes
 from evalrunner.values.money import Picodollars
 
 _STATUSES: Final = frozenset(("ok", "error", "possibly_paid"))
@@ -54,7 +72,14 @@ class _Open(NamedTuple):
     suite: str
     at: float
     worst_case: int | None
+    endpoint: str
+    role: str
     settled: int | None
+
+    @property
+    def kind(self) -> Kind:
+        """What its length is compared with."""
+        return self.suite, self.endpoint, self.role
 
 
 class SqliteLedger:
@@ -69,6 +94,7 @@ class SqliteLedger:
         path: The file; made with mode 0600 where it is missing.
         run_id: The run whose attempts this process reserves.
         ceilings: The most that may be spent.
+        tags: Where the run comes from; on record from its first reservation on.
         busy_seconds: How long another process may hold the file.
 
     Raises:
@@ -82,11 +108,14 @@ class SqliteLedger:
         *,
         run_id: str,
         ceilings: Ceilings = Ceilings(),  # noqa: B008  # frozen
+        tags: Mapping[str, str] | None = None,
         busy_seconds: float = BUSY_SECONDS,
     ) -> None:
         self.path = path
         self._run_id = run_id
         self._ceilings = ceilings
+        self._tags = tags_text(tags or {})
+        self._introduced = False  # whether the run and its tags are on record
         self._busy_seconds = busy_seconds
         self._lock = threading.RLock()
         self._pid = os.getpid()
@@ -127,8 +156,15 @@ class SqliteLedger:
             settling = [(row, ended[row.id]) for row in found if row.settled is None]
             sums = Sums(connection, self._scopes(settling, attempts))
             _settle(connection, sums, settling)
+            learn_lengths(connection, ((row.kind, settlement) for row, settlement in settling))
             admitted, reserved = self._reserve(connection, sums, attempts)
             sums.write()
+            if reserved and not self._introduced:
+                connection.execute(
+                    "INSERT OR IGNORE INTO origins VALUES (?, ?, ?)",
+                    (self._run_id, reserved[0].at, self._tags),
+                )
+        self._introduced = self._introduced or bool(reserved)
         for settled in found:
             self._open_rows.pop(settled.id, None)
         self._open_rows.update((row.id, row) for row in reserved)
@@ -175,11 +211,22 @@ class SqliteLedger:
             sums.reserve(names, worst)
             number = (last or 0) + len(rows) + 1
             rows.append(attempt_row(number, attempt, self._run_id))
-            reserved.append(
-                _Open(number, attempt.id, self._run_id, attempt.suite, attempt.at, worst, None)
-            )
+            reserved.append(self._opened(number, attempt))
         connection.executemany(ADD_ATTEMPT, rows)
         return admitted, reserved
+
+    def _opened(self, number: int, attempt: Attempt) -> _Open:
+        return _Open(
+            number=number,
+            id=attempt.id,
+            run_id=self._run_id,
+            suite=attempt.suite,
+            at=attempt.at,
+            worst_case=attempt.worst_case,
+            endpoint=attempt.endpoint,
+            role=attempt.role,
+            settled=None,
+        )
 
     def record_run(self, rows: Sequence[RunRow]) -> None:
         """Appends a run's rows, one a suite. A second one for the same run and suite is ignored."""
@@ -198,6 +245,31 @@ class SqliteLedger:
         """
         held, spent, unknown, _ = self._sums(run_id)
         return None if unknown else Picodollars(held - spent)
+
+    def began(self) -> float | None:
+        """When the first run but this one began; see the port."""
+        with self._transaction(write=False) as connection:
+            return first_row(connection, self._run_id)
+
+    def days(self, since: float, until: float) -> Sequence[LedgerDay]:
+        """The days on which anything happened, both ends among them; see the port."""
+        with self._transaction(write=False) as connection:
+            return days_of(connection, since, until)
+
+    def held_in_month(self, at: float) -> Picodollars:
+        """What counts against the month's ceiling; see the port."""
+        with self._transaction(write=False) as connection:
+            return held(connection, month_scope(at))
+
+    def usual_usage(self) -> Mapping[tuple[str, str, str], Usual]:
+        """How long recent calls of each kind were; see the port."""
+        with self._transaction(write=False) as connection:
+            return usual_lengths(connection)
+
+    def past_estimates(self, suite: str, limit: int) -> Sequence[PastEstimate]:
+        """The last runs of a suite that expected to pay something; see the port."""
+        with self._transaction(write=False) as connection:
+            return estimates_of(connection, suite, limit)
 
     def attempts(self, run_id: str) -> Iterator[Account]:
         """The attempts of a run in the order of their reservation, with what became of them."""
@@ -274,7 +346,7 @@ class SqliteLedger:
         return connection
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
-        """Makes the tables in an empty file, and refuses one that is not ours."""
+        """Makes the tables in an empty file, brings an older one up, refuses one that is not ours."""
         if _version(connection) == (APPLICATION, SCHEMA_VERSION):
             return
         connection.execute("BEGIN IMMEDIATE")
@@ -282,6 +354,9 @@ class SqliteLedger:
         empty = not connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
         if (application, version) == (0, 0) and empty:
             for statement in SCHEMA:
+                connection.execute(statement)
+        elif (application, version) == (APPLICATION, 1):
+            for statement in FROM_1:
                 connection.execute(statement)
         connection.execute("COMMIT")
         if _version(connection) == (APPLICATION, SCHEMA_VERSION):
@@ -321,7 +396,7 @@ def _refuse_impossible(settlement: Settlement) -> None:
 def _find_open(connection: sqlite3.Connection, ids: Sequence[str]) -> Iterator[_Open]:
     for chunk in chunks(ids):
         rows = connection.execute(
-            "SELECT a.number, a.id, a.run_id, a.suite, a.at, a.worst_case, s.number"
+            "SELECT a.number, a.id, a.run_id, a.suite, a.at, a.worst_case, a.endpoint, a.role, s.number"
             " FROM attempts a LEFT JOIN settlements s USING (number)"
             f" WHERE a.id IN ({marks(chunk)})",
             chunk,

@@ -214,6 +214,8 @@ class Executor:
             cost=cost,
             served_model=response.served_model,
             latency_seconds=response.latency_seconds,
+            calls=response.calls,
+            metered=isinstance(call.request, ModelRequest) or response.reported_usd is not None,
         )
         if response.complete and _cacheable(call.request):
             await self._answers.keep(call.key, response_to_bytes(response))
@@ -264,6 +266,8 @@ class Executor:
         served_model: str | None = None,
         latency_seconds: float = 0.0,
         error: str | None = None,
+        calls: int | None = None,
+        metered: bool = True,
     ) -> Settlement:
         return Settlement(
             id=attempt_id,
@@ -274,6 +278,8 @@ class Executor:
             served_model=served_model,
             latency_seconds=latency_seconds,
             error=error,
+            calls=calls,
+            metered=metered,
         )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from evalrunner.values.exchange import (
@@ -105,6 +105,8 @@ class Attempt:
     """One request about to be sent, as the ledger reserves it.
 
     ``id`` is unique for ever: run id, a number within the run, and the attempt's number.
+    ``processing`` is how the provider handles it, where that has a price: ``standard``, ``batch``,
+    ``flex`` or ``priority``.
     """
 
     id: str
@@ -120,6 +122,7 @@ class Attempt:
     fingerprint: Fingerprint
     worst_case: Picodollars | None
     price_source: str | None
+    processing: str = "standard"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,6 +130,8 @@ class Settlement:
     """How an attempt ended.
 
     ``status`` is ``ok``, ``error`` (nothing was billed) or ``possibly_paid`` (nobody knows).
+    ``calls`` is how many model calls an application made for its answer, where it says;
+    ``metered`` is false for an application that does not say what its answer cost.
     """
 
     id: str
@@ -137,11 +142,24 @@ class Settlement:
     served_model: str | None = None
     latency_seconds: float = 0.0
     error: str | None = None
+    calls: int | None = None
+    metered: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunRow:
-    """One run, for the ledger's history: what it paid, avoided, and which cases it held."""
+    """One run's part in one suite, for the ledger's history: what it paid, avoided and expected.
+
+    Attributes:
+        calls: Requests that became a call.
+        hits: Requests that the store answered: the calls that were avoided.
+        incurred: What was paid; ``None`` is unknown, here as in all money.
+        nominal: What would have been paid with an empty cache.
+        expected: What the run expected to pay before it began; ``None`` where nobody estimated it.
+        maximum: The most that it could have paid.
+        models: By endpoint, what it was asked: ``hits``, ``calls``, ``incurred``, ``nominal``.
+        tags: Where the run came from: ``sha``, ``branch``, ``pr``, ``ci``, ``ci_run``, ``event``.
+    """
 
     run_id: str
     at: float
@@ -152,6 +170,12 @@ class RunRow:
     incurred: Picodollars | None
     nominal: Picodollars | None
     tags: Mapping[str, str]
+    hits: int = 0
+    expected: Picodollars | None = None
+    maximum: Picodollars | None = None
+    models: Mapping[str, Mapping[str, int | None]] = field(
+        default_factory=dict[str, Mapping[str, "int | None"]]
+    )
 
 
 class Ledger(Protocol):
@@ -188,6 +212,86 @@ class Ledger(Protocol):
     def close(self) -> None:
         """Releases files and connections. Never raises."""
         ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerDay:
+    """What evals cost on one UTC day. A call belongs to the day on which it was reserved.
+
+    Attributes:
+        day: ``YYYY-MM-DD``.
+        settled: What is known to have been paid.
+        possibly_paid: The worst case of what was reserved and never settled, or settled without
+            anybody knowing what was billed: ``settled`` to ``settled + possibly_paid`` is the day's
+            interval.
+        unpriced_calls: Calls whose cost nobody knows. With one, neither end of the interval holds.
+        unmetered_calls: Calls of applications that do not say what they cost: the lower end stays
+            below what was paid.
+        calls: Calls that were or may have been billed.
+        runs: Runs that began on that day, those that paid nothing among them.
+    """
+
+    day: str
+    settled: Picodollars
+    possibly_paid: Picodollars
+    unpriced_calls: int = 0
+    unmetered_calls: int = 0
+    calls: int = 0
+    runs: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usual:
+    """How long the recent calls of one kind were: mean tokens, over ``count`` of them."""
+
+    count: int
+    input_tokens: float
+    output_tokens: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PastEstimate:
+    """What a run of a suite expected to pay, and what it paid."""
+
+    run_id: str
+    at: float
+    expected: Picodollars
+    maximum: Picodollars
+    incurred: Picodollars
+
+
+class LedgerHistory(Protocol):
+    """What a ledger knows of the past. Every ledger tells it, over all processes and runs.
+
+    A method raises :class:`~evalrunner.errors.LedgerError` where the ledger cannot be read.
+    """
+
+    def began(self) -> float | None:
+        """When the first row of another run was written; ``None`` where the ledger begins with this."""
+        ...
+
+    def days(self, since: float, until: float) -> Sequence[LedgerDay]:
+        """The days from that of *since* to that of *until*, both among them, in order.
+
+        Days on which nothing happened are left out.
+        """
+        ...
+
+    def held_in_month(self, at: float) -> Picodollars:
+        """What counts against the month's ceiling: settled, and reserved at its worst case."""
+        ...
+
+    def usual_usage(self) -> Mapping[tuple[str, str, str], Usual]:
+        """By suite, endpoint and role, how long recent calls were whose tokens were counted."""
+        ...
+
+    def past_estimates(self, suite: str, limit: int) -> Sequence[PastEstimate]:
+        """The last runs of a suite that expected to pay something, the newest first."""
+        ...
+
+
+class LedgerBook(Ledger, LedgerHistory, Protocol):
+    """A ledger and its history: what every ledger adapter is."""
 
 
 class PriceBook(Protocol):

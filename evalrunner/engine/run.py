@@ -26,7 +26,7 @@ from evalrunner.values.result import (
     RunReport,
 )
 from evalrunner.values.spec import RepeatSpec, Suite
-from evalrunner.values.summary import Summary
+from evalrunner.values.summary import ModelTally, Summary
 from evalrunner.verdict.gates import Verdict, decide, exit_code
 from evalrunner.verdict.summary import summarise, summary_of
 
@@ -88,12 +88,14 @@ class Preflight:
     Attributes:
         known: The cases that kept answers have ended, and those that wait for one.
         expected: What the waiting ones will cost.
+        by_suite: The same for each suite, where there are several.
         budgets: The gates that were decided on that.
         refused: Whether nothing may be asked.
     """
 
     known: Replay
     expected: CostEstimate
+    by_suite: Mapping[str, CostEstimate]
     budgets: tuple[GateDecision, ...]
     refused: bool
 
@@ -114,6 +116,7 @@ def preflight(setup: RunSetup) -> Preflight:
     return Preflight(
         known=known,
         expected=expected,
+        by_suite=_by_suite(setup, known.open),
         budgets=budgets,
         refused=not held and not setup.warn_only,
     )
@@ -158,6 +161,16 @@ def _budgets(
         part = [case for case in open_cases if case.case.ref.suite == suite]
         gates.append(_budget(setup, limit, estimate(part, setup.accounts), suite=suite))
     return tuple(gates)
+
+
+def _by_suite(setup: RunSetup, open_cases: Sequence[OpenCase]) -> dict[str, CostEstimate]:
+    """The estimate of each suite, where there are several."""
+    if len(setup.suites) < 2:
+        return {}
+    parts: dict[str, list[OpenCase]] = {suite.name: [] for suite in setup.suites}
+    for case in open_cases:
+        parts[case.case.ref.suite].append(case)
+    return {name: estimate(part, setup.accounts) for name, part in parts.items()}
 
 
 def _budget(
@@ -226,6 +239,7 @@ def conclude(
         failures=verdict.failures,
         cost_ratio=CostRatio(detail="add cost.production to evalrunner.yaml to switch it on"),
         estimate=before.expected,
+        estimates=before.by_suite,
         cache=_cache_info(setup),
         possibly_paid=setup.ledger.open_reservations(setup.info.id),
         warnings=tuple(setup.warnings),
@@ -273,17 +287,36 @@ def _cache_info(setup: RunSetup) -> CacheInfo:
 def run_rows(report: RunReport, at: float, tags: Mapping[str, str]) -> list[RunRow]:
     """The rows of a run for the ledger's history, one a suite."""
     sums = summary_of(report).by_suite
-    return [
-        RunRow(
-            run_id=report.run.id,
-            at=at,
-            suite=name,
-            cases=part.cases,
-            passed=part.passed,
-            calls=part.misses,
-            incurred=part.incurred.amount,
-            nominal=part.nominal.amount,
-            tags=tags,
-        )
-        for name, part in sums.items()
-    ]
+    alone = report.estimate if len(sums) == 1 else None
+    return [_run_row(report, at, tags, name, alone) for name in sums]
+
+
+def _run_row(
+    report: RunReport, at: float, tags: Mapping[str, str], suite: str, alone: CostEstimate | None
+) -> RunRow:
+    part = summary_of(report).by_suite[suite]
+    expected = alone or report.estimates.get(suite)
+    return RunRow(
+        run_id=report.run.id,
+        at=at,
+        suite=suite,
+        cases=part.cases,
+        passed=part.passed,
+        calls=part.misses,
+        hits=part.hits,
+        incurred=part.incurred.amount,
+        nominal=part.nominal.amount,
+        expected=expected.expected if expected else None,
+        maximum=expected.maximum if expected else None,
+        models={name: _asked(model) for name, model in part.by_model.items()},
+        tags=tags,
+    )
+
+
+def _asked(model: ModelTally) -> dict[str, int | None]:
+    return {
+        "hits": model.hits,
+        "calls": model.calls,
+        "incurred": model.incurred.amount,
+        "nominal": model.nominal.amount,
+    }

@@ -25,8 +25,8 @@ class Ceilings:
     month: Picodollars | None = None
 
     def limits(self, suite: str) -> tuple[Picodollars | None, ...]:
-        """The limit of each of :func:`scopes`, in the same order."""
-        return self.run, self.suites.get(suite), self.month
+        """The limit of each of :func:`scopes`, in the same order. A day is only counted, not limited."""
+        return self.run, self.suites.get(suite), self.month, None
 
     def admit(
         self, sums: Mapping[str, int], scopes: tuple[str, ...], suite: str, worst: int | None
@@ -53,16 +53,32 @@ class Ceilings:
         )
 
 
-def scopes(run_id: str, suite: str, at: float) -> tuple[str, str, str]:
-    """The names of the sums that a call counts in: its run's, its suite's and its month's.
+def scopes(run_id: str, suite: str, at: float) -> tuple[str, str, str, str]:
+    """The names of the sums that a call counts in: its run's, its suite's, its month's, its day's.
 
     Example:
         >>> scopes("r1", "support", 1_767_225_600.0)
-        ('run/r1', 'suite/r1/support', 'month/2026-01')
+        ('run/r1', 'suite/r1/support', 'month/2026-01', 'day/2026-01-01')
     """
-    return f"run/{run_id}", f"suite/{run_id}/{suite}", f"month/{_month(int(at // 86400))}"
+    day = utc_day(at)
+    return f"run/{run_id}", f"suite/{run_id}/{suite}", f"month/{day[:7]}", f"day/{day}"
+
+
+def month_scope(at: float) -> str:
+    """The name of the sum of the month of a moment."""
+    return f"month/{utc_day(at)[:7]}"
+
+
+def utc_day(at: float) -> str:
+    """The day of a moment, as it is written in scopes.
+
+    Example:
+        >>> utc_day(1_767_225_599.9)
+        '2025-12-31'
+    """
+    return _day(int(at // 86400))
 
 
 @lru_cache(maxsize=64)
-def _month(day: int) -> str:
-    return datetime.fromtimestamp(day * 86400, UTC).strftime("%Y-%m")
+def _day(number: int) -> str:
+    return datetime.fromtimestamp(number * 86400, UTC).strftime("%Y-%m-%d")

@@ -47,10 +47,9 @@ def _busy_cost(price: Price, seconds: float) -> int | None:
 
 def _token_cost(price: Price, usage: Usage) -> int | None:
     """What the tokens cost: those read from or written to a prompt cache at rates of their own."""
-    counted = (usage.input_tokens, usage.output_tokens)
     if price.tokens_free:
         return 0
-    if not _plausible(usage) or None in counted:
+    if not plausible(usage):
         return None
     rates = price.at(usage.input_tokens or 0)
     read, written = usage.cached_input_tokens, usage.cache_write_tokens
@@ -61,7 +60,8 @@ def _token_cost(price: Price, usage: Usage) -> int | None:
     return prompt + (usage.output_tokens or 0) * rates.output
 
 
-def _plausible(usage: Usage) -> bool:
+def plausible(usage: Usage) -> bool:
+    """Whether all counts are there and can be: whole, within reason, no part above its whole."""
     parts = (usage.cached_input_tokens, usage.cache_write_tokens, usage.reasoning_tokens)
     counts = (usage.input_tokens, usage.output_tokens, *parts)
     if not all(type(count) is int and 0 <= count <= _MOST_TOKENS for count in counts):

@@ -233,6 +233,7 @@ class RunReport:
     """Everything that a run has to say; every output is a rendering of it.
 
     Attributes:
+        estimates: The estimate of each suite, where there are several.
         summary: The sums, where somebody has added them up; ``None``: those of ``cases``.
         gate_specs: When each suite holds, so that shards can be judged again as one.
         repeats: How often each suite's rows are drawn; a suite that is not named draws once.
@@ -244,6 +245,7 @@ class RunReport:
     failures: tuple[Failure, ...] = ()
     cost_ratio: CostRatio = CostRatio()
     estimate: CostEstimate = CostEstimate(expected=ZERO, maximum=ZERO)
+    estimates: Mapping[str, CostEstimate] = field(default_factory=dict)
     cache: CacheInfo = CacheInfo()
     possibly_paid: Picodollars | None = ZERO
     warnings: tuple[str, ...] = ()

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-from evalrunner.engine.ports import Attempt, RunRow, Settlement
+from evalrunner.engine.ports import (
+    Attempt,
+    LedgerDay,
+    PastEstimate,
+    RunRow,
+    Settlement,
+    Usual,
+)
 from evalrunner.errors import LedgerError
 from evalrunner.values.money import ZERO, Picodollars
 
 
 class NoLedger:
-    """A :class:`~evalrunner.engine.ports.Ledger` that records nothing, so that nothing may be paid.
+    """A :class:`~evalrunner.engine.ports.LedgerBook` that records nothing, so that nothing may be paid.
 
     Args:
         error: Why there is no ledger; raised by whatever would have to be on record.
@@ -39,6 +46,26 @@ class NoLedger:
     def open_reservations(self, run_id: str) -> Picodollars | None:
         """Nothing was reserved."""
         return ZERO
+
+    def began(self) -> float | None:
+        """Nothing was written before this run."""
+        return None
+
+    def days(self, since: float, until: float) -> Sequence[LedgerDay]:
+        """None are known."""
+        return ()
+
+    def held_in_month(self, at: float) -> Picodollars:
+        """Nothing is known to be held; nothing more can be spent."""
+        return ZERO
+
+    def usual_usage(self) -> Mapping[tuple[str, str, str], Usual]:
+        """No call is known."""
+        return {}
+
+    def past_estimates(self, suite: str, limit: int) -> Sequence[PastEstimate]:
+        """No run is known."""
+        return ()
 
     def close(self) -> None:
         """Nothing is open."""

@@ -5,19 +5,22 @@ from __future__ import annotations
 import os
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from evalrunner.adapters.cache_disk import DiskStore, open_disk_store
+from evalrunner.adapters.git import git_state
 from evalrunner.adapters.ledger_sqlite import SqliteLedger
+from evalrunner.adapters.run_tags import run_tags
 from evalrunner.adapters.state_dir import StateDir, open_state_dir
-from evalrunner.engine.ports import CacheStore, Ledger
+from evalrunner.engine.ports import CacheStore, LedgerBook
 from evalrunner.errors import ConfigError, LedgerError, StoreError
 from evalrunner.suite.load import LoadedSuite
 from evalrunner.values.ceilings import Ceilings
+from evalrunner.values.exchange import Json
 from evalrunner.values.project import Project
 from evalrunner.wiring.command import Command
 from evalrunner.wiring.no_ledger import NoLedger
@@ -32,6 +35,8 @@ class Opened:
         ledger: Where money is accounted; a :class:`NoLedger` where the file cannot be opened.
         ceilings: The most that may be spent; of several for one sum the lowest.
         started: Seconds since 1970.
+        git: The state of the checkout; ``None`` outside of one.
+        tags: Where the run comes from, for the ledger.
         warnings: What could not be opened and is done without, one line each.
     """
 
@@ -39,10 +44,12 @@ class Opened:
     state: StateDir
     loaded: Sequence[LoadedSuite]
     store: CacheStore | None
-    ledger: Ledger
+    ledger: LedgerBook
     ceilings: Ceilings
     run_id: str
     started: float
+    git: Mapping[str, Json] | None
+    tags: Mapping[str, str]
     warnings: tuple[str, ...] = ()
 
 
@@ -61,7 +68,9 @@ def open_run(
     run_id = f"{datetime.fromtimestamp(started, UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
     ceilings = _ceilings(command, project, loaded)
     warnings: list[str] = []
-    ledger = _ledger(state, run_id, ceilings, warnings)
+    git = git_state(project.root)
+    tags = run_tags(git, os.environ)
+    ledger = _ledger(state, run_id, ceilings, tags, warnings)
     stack.callback(ledger.close)
     store = _store(command, project, state, warnings)
     if store is not None:
@@ -75,6 +84,8 @@ def open_run(
         ceilings=ceilings,
         run_id=run_id,
         started=started,
+        git=git,
+        tags=tags,
         warnings=tuple(warnings),
     )
 
@@ -114,10 +125,14 @@ def _store(
 
 
 def _ledger(
-    state: StateDir, run_id: str, ceilings: Ceilings, warnings: list[str]
+    state: StateDir,
+    run_id: str,
+    ceilings: Ceilings,
+    tags: Mapping[str, str],
+    warnings: list[str],
 ) -> SqliteLedger | NoLedger:
     try:
-        return SqliteLedger(state.ledger, run_id=run_id, ceilings=ceilings)
+        return SqliteLedger(state.ledger, run_id=run_id, ceilings=ceilings, tags=tags)
     except LedgerError as error:
         warnings.append(f"no ledger in this run: {error.message}{_tail(error.hint)}")
         return NoLedger(error)

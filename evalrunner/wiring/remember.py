@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from evalrunner.adapters.cache_disk import DiskStore
+from evalrunner.adapters.ledger_rows import run_row
 from evalrunner.adapters.local_identity import model_file
 from evalrunner.adapters.state_dir import NAME, StateDir
 from evalrunner.adapters.unchanged_file import (
@@ -19,6 +20,7 @@ from evalrunner.adapters.unchanged_file import (
     write_record,
 )
 from evalrunner.engine.ports import CacheStore
+from evalrunner.engine.run import run_rows
 from evalrunner.reports.document import head
 from evalrunner.reports.phrases import dollars
 from evalrunner.reports.safe_text import for_terminal
@@ -158,10 +160,7 @@ def _said(report: RunReport) -> dict[str, object]:
             "answered_from": report.run.id,
             "failures": failures,
         },
-        "rows": [
-            [name, part.cases, part.passed, 0, 0, part.nominal.amount, "{}"]
-            for name, part in suites.items()
-        ],
+        "rows": [run_row(row)[3:] for row in run_rows(answered, 0.0, {})],
     }
 
 

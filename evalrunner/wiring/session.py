@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from evalrunner.adapters.git import git_state
 from evalrunner.adapters.prices import ConfiguredPrices
 from evalrunner.adapters.state_dir import StateDir
 from evalrunner.engine.accounts import Accounts
@@ -284,7 +283,7 @@ def _info(command: Command, opened: Opened) -> RunInfo:
         started_at=_stamp(opened.started),
         finished_at="",
         evalrunner=__version__,
-        git=git_state(opened.project.root),
+        git=opened.git,
         argv=command.argv,
         frozen=command.frozen,
         shard=command.shard,
@@ -315,7 +314,7 @@ def keep(
     if degraded:
         late.append(f"the cache is of limited use in this run: {degraded}")
     try:
-        opened.ledger.record_run(run_rows(report, opened.started, {}))
+        opened.ledger.record_run(run_rows(report, opened.started, opened.tags))
     except LedgerError as error:
         late.append(f"this run is not in the ledger's history: {error.message}")
     report = _with_warnings(report, late)

@@ -15,6 +15,7 @@ import time
 from evalrunner.adapters.git import git_state
 from evalrunner.adapters.ledger_schema import append_run
 from evalrunner.adapters.run_files import prune_runs
+from evalrunner.adapters.run_tags import run_tags
 from evalrunner.adapters.store_identity import identity_of_file
 from evalrunner.adapters.unchanged_file import (
     digest_of,
@@ -91,14 +92,17 @@ def _say_again(record: Mapping[str, Any], root: str, arguments: Sequence[str]) -
     exit_code = record["exit_code"]
     if "--warn-only" in arguments and exit_code in _FORGIVEN:
         exit_code = 0
-    append_run(os.path.join(root, ".evalrunner", "ledger.sqlite3"), run_id, now, record["rows"])
+    git = git_state(root)
+    tags = json.dumps(run_tags(git, os.environ))
+    ledger = os.path.join(root, ".evalrunner", "ledger.sqlite3")
+    append_run(ledger, run_id, now, tags, record["rows"])
     head = record["head"]
     head["run"] = {
         **head["run"],
         "id": run_id,
         "started_at": _stamp(now),
         "finished_at": _stamp(time.time()),
-        "git": git_state(root),
+        "git": git,
         "argv": sys.argv[1:],
         "frozen": "--frozen" in arguments,
         "exit_code": exit_code,

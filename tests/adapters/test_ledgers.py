@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evalrunner.adapters.ledger_sqlite import SqliteLedger
-from evalrunner.engine.ports import Attempt, RunRow, Settlement
+from evalrunner.engine.ports import Attempt, LedgerDay, RunRow, Settlement, Usual
 from evalrunner.errors import LedgerError
 from evalrunner.testing import MemoryLedger
 from evalrunner.values.ceilings import Ceilings
@@ -192,6 +192,100 @@ def test_an_exchange_is_made_whole_or_not_at_all(ledger_with: Opener) -> None:
     assert (ledger.spent("r"), ledger.open_reservations("r")) == (4, 10)
 
 
+def run(suite: str = "s", *, id_: str = "old", at: float = 1e9, **figures: Any) -> RunRow:
+    row = RunRow(
+        run_id=id_,
+        at=at,
+        suite=suite,
+        cases=3,
+        passed=2,
+        calls=3,
+        incurred=Picodollars(5),
+        nominal=Picodollars(9),
+        tags={"sha": "abc"},
+    )
+    return replace(row, **figures)
+
+
+def test_an_empty_ledger_has_no_past(ledger_with: Opener) -> None:
+    ledger = ledger_with(Ceilings())
+    assert ledger.began() is None
+    assert list(ledger.days(0, 2e9)) == []
+    assert ledger.held_in_month(1e9) == 0
+    assert dict(ledger.usual_usage()) == {}
+    assert list(ledger.past_estimates("s", 5)) == []
+
+
+def test_a_ledger_that_holds_this_run_alone_has_not_begun(ledger_with: Opener) -> None:
+    ledger = ledger_with(Ceilings())
+    ledger.reserve([attempt(1)])
+    ledger.record_run([run(id_="r")])
+    assert ledger.began() is None
+    ledger.record_run([run(at=1e9 - 5), run(at=1e9 - 9, id_="older")])
+    assert ledger.began() == 1e9 - 9
+
+
+def test_a_day_tells_what_is_settled_open_and_unknown(ledger_with: Opener) -> None:
+    ledger = ledger_with(Ceilings())
+    numbers = (attempt(n) for n in range(1, 7))
+    ledger.reserve([*numbers, attempt(7, None), attempt(8, 0), attempt(9, 7, at=1e9 + 86400)])
+    ledger.settle([settled(1), settled(2, cost=3), settled(3, cost=None, status="possibly_paid")])
+    ledger.settle([settled(4, cost=None), settled(5, cost=0, status="error")])
+    ledger.settle([replace(settled(8, cost=0), metered=False)])
+    ledger.record_run([run(), run("t"), run(id_="other", at=1e9 + 86400)])
+    first, second = ledger.days(1e9, 1e9 + 86400)
+    assert first == LedgerDay(
+        day="2001-09-09",
+        settled=Picodollars(7),
+        possibly_paid=Picodollars(30),
+        unpriced_calls=2,
+        unmetered_calls=1,
+        calls=7,
+        runs=2,
+    )
+    assert (second.day, second.settled, second.possibly_paid, second.runs) == (
+        "2001-09-10",
+        0,
+        7,
+        1,
+    )
+    assert list(ledger.days(1e9 + 86400, 1e9 + 86400)) == [second]
+    assert list(ledger.days(0, 1e9)) == [first]
+    assert ledger.held_in_month(1e9) == 44
+
+
+def test_usual_lengths_are_means_of_what_was_counted(ledger_with: Opener) -> None:
+    ledger = ledger_with(Ceilings())
+    ledger.reserve([attempt(n) for n in range(4)] + [attempt(9, suite="t")])
+    for number, usage in enumerate(
+        [
+            Usage(input_tokens=10, output_tokens=4),
+            Usage(input_tokens=20, output_tokens=5),
+            Usage(input_tokens=2**70, output_tokens=5),
+            Usage(output_tokens=5),
+        ]
+    ):
+        ledger.settle([replace(settled(number), usage=usage)])
+    ledger.settle([settled(9, status="possibly_paid", cost=None)])
+    assert dict(ledger.usual_usage()) == {
+        ("s", "small", "subject"): Usual(count=2, input_tokens=15, output_tokens=4.5)
+    }
+
+
+def test_past_estimates_are_those_of_runs_that_expected_to_pay(ledger_with: Opener) -> None:
+    ledger = ledger_with(Ceilings())
+    known = {"expected": Picodollars(6), "maximum": Picodollars(8)}
+    ledger.record_run([run(id_="a", at=1.0, **known), run(id_="c", at=3.0, **known)])
+    ledger.record_run([run(id_="b", at=2.0, **known), run("t", id_="b", at=2.0, **known)])
+    ledger.record_run([run(id_="d", expected=Picodollars(0)), run(id_="e"), run("t", id_="e")])
+    ledger.record_run([run(id_="f", incurred=None, **known)])
+    past = ledger.past_estimates("s", 2)
+    assert [(one.run_id, one.expected, one.maximum, one.incurred) for one in past] == [
+        ("c", 6, 8, 5),
+        ("b", 6, 8, 5),
+    ]
+
+
 @given(
     steps=st.lists(
         st.tuples(
@@ -225,6 +319,8 @@ def test_both_ledgers_agree_on_every_schedule(
         disk.settle(ends)
         assert memory.spent("r") == disk.spent("r")
         assert memory.open_reservations("r") == disk.open_reservations("r")
+        assert memory.days(0, 2e9) == disk.days(0, 2e9)
+        assert memory.held_in_month(1e9) == disk.held_in_month(1e9)
     disk.close()
 
 
