@@ -16,6 +16,10 @@ from evalrunner.values.exit_code import ExitCode
 from evalrunner.version import __version__
 
 COMMANDS: Final = {
+    "compare": (
+        "evalrunner.cli.compare:compare",
+        "Pair two runs by case: regressions, improvements, significance.",
+    ),
     "doctor": ("evalrunner.cli.doctor:doctor", "Say what would be slow, unsafe or missing here."),
     "init": (
         "evalrunner.cli.init:init",
