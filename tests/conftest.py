@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Final
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from tests.servers import Server, running
 
 QUICK_EXAMPLES: Final = 50
 CAMPAIGN_EXAMPLES: Final = 10_000
@@ -52,3 +54,17 @@ def rounds(request: pytest.FixtureRequest) -> Callable[[int, int], int]:
     """``rounds(quick, campaign)``: how often a damage or kill test should try."""
     in_campaign = bool(request.config.getoption("--campaign"))
     return lambda quick, campaign: campaign if in_campaign else quick
+
+
+@pytest.fixture(scope="session")
+def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One server for all tests of a process that do it no harm."""
+    with running(tmp_path_factory.mktemp("server")) as server:
+        yield server
+
+
+@pytest.fixture
+def server(shared_server: Server) -> Server:
+    """That server, emptied."""
+    shared_server.command("FLUSHALL")
+    return shared_server

@@ -16,15 +16,9 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from evalrunner.adapters.cache_file import CacheFile
-from evalrunner.adapters.envelope import (
-    EPOCH,
-    LARGEST_BODY,
-    VERSION,
-    Opened,
-    open_sealed,
-    seal,
-)
+from evalrunner.adapters.envelope import EPOCH, LARGEST_BODY, VERSION, stored_at_of
 from evalrunner.adapters.private_dir import CACHE_TAG, open_private_dir, refuse_strange_dir
+from evalrunner.adapters.seal import Kept, Seal
 from evalrunner.adapters.store_identity import identity_of, renew_identity
 from evalrunner.engine.ports import StoreStats
 from evalrunner.values.fingerprint import SCHEMA, Fingerprint
@@ -83,6 +77,7 @@ def open_disk_store(
     *,
     namespace: str,
     read_only: bool = False,
+    seal: Seal | None = None,
     now: Callable[[], float] = time.time,
 ) -> DiskStore:
     """The store in a directory, which is made at once and filled at the first write.
@@ -94,6 +89,7 @@ def open_disk_store(
         path: The directory; private to this user.
         namespace: Whose entries are seen. Entries of other namespaces in the file are left alone.
         read_only: Nothing is made or changed, and a write does nothing.
+        seal: How entries are sealed and which are believed; by default unsigned, and all that are intact.
         now: Seconds since 1970, recorded with each entry.
 
     Raises:
@@ -101,10 +97,10 @@ def open_disk_store(
     """
     if read_only:
         refuse_strange_dir(path)
-        return DiskStore(CacheFile(path, writable=False), namespace=namespace, now=now)
+        return DiskStore(CacheFile(path, writable=False), seal=seal or Seal(namespace), now=now)
     writable = open_private_dir(path, _FILES)
     file = CacheFile(path, writable=writable, create=_create if writable else None)
-    return DiskStore(file, namespace=namespace, now=now, keeps=True)
+    return DiskStore(file, seal=seal or Seal(namespace), now=now, keeps=True)
 
 
 class DiskStore:
@@ -116,41 +112,48 @@ class DiskStore:
         self,
         file: CacheFile,
         *,
-        namespace: str,
+        seal: Seal,
         now: Callable[[], float] = time.time,
         keeps: bool = False,
     ) -> None:
         self._file = file
-        self._namespace = namespace
+        self._seal = seal
         self._now = now
         self._keeps = keeps
-        self._owner = sha256(namespace.encode("utf-8", "surrogatepass")).digest()[:6]
+        self._owner = sha256(seal.namespace.encode("utf-8", "surrogatepass")).digest()[:6]
         self._prefix = self._owner + bytes((VERSION, SCHEMA))
-        self._damaged = 0
         self._writes = 0
 
     def get_many(
         self, keys: Sequence[Fingerprint], *, stored_after: float | None = None
     ) -> dict[Fingerprint, bytes]:
         """The bodies of those keys that are stored and verify; see the port."""
-        found: dict[Fingerprint, bytes] = {}
-        remaining = iter(keys)
-        with self._file.session() as connection:
-            while connection is not None and (chunk := list(islice(remaining, _CHUNK))):
-                for key, opened in self._look_up(connection, chunk):
-                    if stored_after is None or opened.stored_at >= stored_after:
-                        found[key] = opened.body
-        return found
+        return {key: kept.body for key, kept in self._found(keys, stored_after)}
+
+    def get_sealed(
+        self, keys: Sequence[Fingerprint], *, stored_after: float | None = None
+    ) -> dict[Fingerprint, Kept]:
+        """The same with when each was stored, and in the form in which another store takes it."""
+        return dict(self._found(keys, stored_after))
 
     def put_many(self, bodies: Mapping[Fingerprint, bytes]) -> None:
         """Stores all in one transaction, durable against a kill when it returns; see the port."""
         if not self._keeps:
             return
+        sealed = self._seal.sealed(bodies, self._now())
+        if len(sealed) < len(bodies):
+            self._file.note("an answer is not kept: it is larger than a store takes")
+        self.put_sealed(sealed)
+
+    def put_sealed(self, sealed: Mapping[Fingerprint, bytes]) -> bool:
+        """Stores what has been sealed for this namespace; whether all of it is stored."""
+        if not self._keeps:
+            return False
         if not self._file.writable:
             self._file.note("answers are not kept: the cache's directory cannot be written")
-            return
-        stored_at = self._now()
-        rows = [row for key, body in bodies.items() if (row := self._row(key, body, stored_at))]
+            return False
+        rows = [self._row(key, raw) for key, raw in sealed.items()]
+        kept = not rows
         with self._file.session(create=True) as connection:
             if connection is not None and rows:
                 rows.sort()  # neighbours in the index share pages
@@ -158,10 +161,17 @@ class DiskStore:
                 connection.executemany(_INSERT, rows)
                 connection.execute("COMMIT")
                 self._writes += len(rows)
+                kept = True
+        return kept
 
     def stats(self) -> StoreStats:
         """What was seen since the store was opened."""
-        return StoreStats(damaged=self._damaged, writes=self._writes, degraded=self._file.trouble)
+        return StoreStats(
+            damaged=self._seal.damaged,
+            unproven=self._seal.unproven,
+            writes=self._writes,
+            degraded=self._file.trouble,
+        )
 
     def close(self) -> None:
         """Closes the file. Never raises."""
@@ -189,14 +199,14 @@ class DiskStore:
         for page in self._pages(_PAGE):
             for row_key, raw in page:
                 key = self._key_of(row_key)
-                if opened := self._verified(key, raw):
+                if opened := self._seal.opened(key, raw):
                     yield Entry(key, opened.body, opened.stored_at)
 
     def verify(self) -> Verification:
         """Opens every entry of this namespace and epoch."""
-        before = self._damaged
+        before = self._seal.damaged + self._seal.unproven
         sound = sum(1 for _ in self.entries())
-        damaged = self._damaged - before
+        damaged = self._seal.damaged + self._seal.unproven - before
         return Verification(checked=sound + damaged, damaged=damaged)
 
     def size(self) -> StoreSize:
@@ -215,31 +225,29 @@ class DiskStore:
         """Removes this namespace's entries stored before that time. Returns how many."""
         return self._delete("store_time < ?", (stored_before,))
 
+    def _found(
+        self, keys: Sequence[Fingerprint], stored_after: float | None
+    ) -> Iterator[tuple[Fingerprint, Kept]]:
+        remaining = iter(keys)
+        with self._file.session() as connection:
+            while connection is not None and (chunk := list(islice(remaining, _CHUNK))):
+                for key, kept in self._look_up(connection, chunk):
+                    if stored_after is None or kept.stored_at >= stored_after:
+                        yield key, kept
+
     def _look_up(
         self, connection: sqlite3.Connection, keys: Sequence[Fingerprint]
-    ) -> Iterator[tuple[Fingerprint, Opened]]:
+    ) -> Iterator[tuple[Fingerprint, Kept]]:
         wanted = {self._row_key(key): key for key in keys}
         marks = ",".join("?" * len(wanted))
         query = f"SELECT key, {_VALUE} FROM Cache WHERE key IN ({marks}) AND raw = 1"
         for row_key, raw in connection.execute(query, list(wanted)).fetchall():
             key = wanted.get(row_key)
-            if key is not None and (opened := self._verified(key, raw)):
-                yield key, opened
+            if key is not None and (opened := self._seal.opened(key, raw)):
+                yield key, Kept(opened.body, opened.stored_at, raw)
 
-    def _verified(self, key: Fingerprint, raw: bytes | None) -> Opened | None:
-        opened = None if raw is None else open_sealed(raw, key, namespace=self._namespace)
-        if opened is None:
-            self._damaged += 1
-        return opened
-
-    def _row(
-        self, key: Fingerprint, body: bytes, stored_at: float
-    ) -> tuple[bytes, float, float, bytes] | None:
-        try:
-            raw = seal(key, body, namespace=self._namespace, stored_at=stored_at)
-        except ValueError as error:
-            self._file.note(f"an answer is not kept: {error}")
-            return None
+    def _row(self, key: Fingerprint, raw: bytes) -> tuple[bytes, float, float, bytes]:
+        stored_at = stored_at_of(raw)
         return self._row_key(key), stored_at, stored_at, raw
 
     def _row_key(self, key: Fingerprint) -> bytes:

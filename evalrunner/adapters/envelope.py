@@ -2,11 +2,12 @@
 
 ::
 
-    magic 3 | version 1 | kind 1 | packing 1 | stored_at 8 | digest 32 | payload
+    magic 3 | version 1 | kind 1 | packing 1 | stored_at 8 | digest 32 | [length 2 | proof] | payload
 
 The digest binds the header, the namespace and the key to the payload, so that a value which was
 damaged, cut, swapped with another or carried over from another namespace does not open. It is taken
-over the payload as it lies in the store: bytes that do not verify never reach the decompressor.
+over the payload as it lies in the store: bytes that do not verify never reach the decompressor. An
+envelope of the signed kind carries a proof beside it, by which :mod:`.signing` knows who wrote the digest.
 """
 
 from __future__ import annotations
@@ -28,7 +29,9 @@ LARGEST_BODY: Final = 4 * 1024 * 1024
 """The most bytes that a body may have, packed or not."""
 
 _MAGIC: Final = b"EvR"
-_KIND_DIGEST: Final = 0  # a signed kind carries its signature's reference in a number of its own
+_KIND_DIGEST: Final = 0
+_KIND_SIGNED: Final = 1
+_KINDS: Final = (_KIND_DIGEST, _KIND_SIGNED)
 _PLAIN: Final = 0
 _ZLIB: Final = 1
 _PACK_FROM: Final = 4096  # below, unpacking costs more than the bytes are worth
@@ -41,6 +44,29 @@ class Opened(NamedTuple):
 
     body: bytes
     stored_at: float
+
+
+class Proven(NamedTuple):
+    """A verified body with the digest that it verified by, and the proof that lies beside it."""
+
+    body: bytes
+    stored_at: float
+    digest: bytes
+    proof: bytes
+
+
+class Draft(NamedTuple):
+    """An envelope that waits for its proof."""
+
+    head: bytes
+    digest: bytes
+    payload: bytes
+
+    def with_proof(self, proof: bytes) -> bytes:
+        """The bytes to store."""
+        return b"".join(
+            (self.head, self.digest, len(proof).to_bytes(2, "big"), proof, self.payload)
+        )
 
 
 def seal(key: Fingerprint, body: bytes, *, namespace: str, stored_at: float) -> bytes:
@@ -62,33 +88,62 @@ def seal(key: Fingerprint, body: bytes, *, namespace: str, stored_at: float) -> 
         >>> open_sealed(raw, Fingerprint("00"), namespace="fork") is None
         True
     """
-    if len(body) > LARGEST_BODY:
-        raise ValueError(f"a body of {len(body)} bytes is larger than a store takes")
-    if not math.isfinite(stored_at):
-        raise ValueError(f"{stored_at!r} is not a time")
-    packing, payload = _packed(body)
-    head = _HEAD.pack(_MAGIC, VERSION, _KIND_DIGEST, packing, stored_at)
-    return b"".join((head, _digest(head, payload, key, namespace), payload))
+    return b"".join(_draft(key, body, namespace, stored_at, _KIND_DIGEST))
+
+
+def draft(key: Fingerprint, body: bytes, *, namespace: str, stored_at: float) -> Draft:
+    """The same, for an envelope that carries a proof of who sealed it.
+
+    Raises:
+        ValueError: As :func:`seal`.
+    """
+    return _draft(key, body, namespace, stored_at, _KIND_SIGNED)
 
 
 def open_sealed(raw: bytes, key: Fingerprint, *, namespace: str) -> Opened | None:
     """The body that was sealed under this key in this namespace, or ``None`` for anything else.
 
-    Never raises, whatever the bytes are, and never inflates more than :data:`LARGEST_BODY`.
+    A proof is not looked at. Never raises, whatever the bytes are, and never inflates more than
+    :data:`LARGEST_BODY`.
     """
+    found = open_with_proof(raw, key, namespace=namespace)
+    return None if found is None else Opened(found.body, found.stored_at)
+
+
+def open_with_proof(raw: bytes, key: Fingerprint, *, namespace: str) -> Proven | None:
+    """The same with what a signature is checked against; the proof of an unsigned one is empty."""
     if len(raw) < _PAYLOAD_AT:
         return None
     head = raw[: _HEAD.size]
     magic, version, kind, packing, stored_at = _HEAD.unpack(head)
-    if magic != _MAGIC or version != VERSION or kind != _KIND_DIGEST:
+    if magic != _MAGIC or version != VERSION or kind not in _KINDS:
         return None
-    payload = raw[_PAYLOAD_AT:]
-    if raw[_HEAD.size : _PAYLOAD_AT] != _digest(head, payload, key, namespace):
+    proof_end = _PAYLOAD_AT
+    if kind == _KIND_SIGNED:
+        proof_end += 2 + int.from_bytes(raw[_PAYLOAD_AT : _PAYLOAD_AT + 2], "big")
+    payload = raw[proof_end:]
+    digest = raw[_HEAD.size : _PAYLOAD_AT]
+    if digest != _digest(head, payload, key, namespace):
         return None
     body = payload if packing == _PLAIN else _unpacked(payload, packing)
     if body is None or len(body) > LARGEST_BODY or not math.isfinite(stored_at):
         return None
-    return Opened(body, stored_at)
+    return Proven(body, stored_at, digest, raw[_PAYLOAD_AT + 2 : proof_end])
+
+
+def stored_at_of(raw: bytes) -> float:
+    """When an envelope says that it was sealed; only for bytes that have been verified."""
+    return float(_HEAD.unpack_from(raw)[4])
+
+
+def _draft(key: Fingerprint, body: bytes, namespace: str, stored_at: float, kind: int) -> Draft:
+    if len(body) > LARGEST_BODY:
+        raise ValueError(f"a body of {len(body)} bytes is larger than a store takes")
+    if not math.isfinite(stored_at):
+        raise ValueError(f"{stored_at!r} is not a time")
+    packing, payload = _packed(body)
+    head = _HEAD.pack(_MAGIC, VERSION, kind, packing, stored_at)
+    return Draft(head, _digest(head, payload, key, namespace), payload)
 
 
 def _digest(head: bytes, payload: bytes, key: Fingerprint, namespace: str) -> bytes:

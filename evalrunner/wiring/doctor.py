@@ -15,17 +15,16 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
-from evalrunner.adapters.cache_disk import open_disk_store
 from evalrunner.adapters.ledger_sqlite import SqliteLedger
 from evalrunner.adapters.sqlite_file import journal_mode, sqlite_version
 from evalrunner.adapters.state_dir import NAME, StateDir
-from evalrunner.errors import ConfigError, LedgerError, LoadError, StoreError
+from evalrunner.errors import ConfigError, LedgerError, LoadError
 from evalrunner.suite.config import load_project
 from evalrunner.values.project import Project
 from evalrunner.version import __version__
 from evalrunner.wiring.advice import undated_aliases
-from evalrunner.wiring.opening import cache_namespace, cache_place
 from evalrunner.wiring.secret_values import key_names
+from evalrunner.wiring.store_health import store_findings
 
 BAD_LITELLM: Final = frozenset({"1.82.7", "1.82.8"})
 """Releases that carried malware."""
@@ -168,26 +167,13 @@ def _state(project: Project, state_dir: Path | None) -> Iterator[Finding]:
         yield Finding(Health.WARNING, "state", f"{state.path} cannot be written")
     else:
         yield Finding(Health.OK, "state", f"{state.path}, {len(state.run_ids())} runs kept")
-    yield _cache(project, state)
+    yield from _cache(project, state)
     yield _ledger(state)
 
 
-def _cache(project: Project, state: StateDir) -> Finding:
-    try:
-        place = cache_place(project, state)
-        store = open_disk_store(place, namespace=cache_namespace(project), read_only=True)
-    except (ConfigError, StoreError) as error:
-        return Finding(Health.WARNING, "cache", error.message)
-    try:
-        checked, damaged = store.verify()
-        size = store.size().bytes
-        trouble = store.stats().degraded
-    finally:
-        store.close()
-    text = f"{checked:,} answers, {damaged:,} damaged, {size / 1e6:,.1f} MB"
-    if trouble:
-        text += f"; {trouble}"
-    return Finding(Health.WARNING if damaged or trouble else Health.OK, "cache", text)
+def _cache(project: Project, state: StateDir) -> Iterator[Finding]:
+    for found in store_findings(project, state):
+        yield Finding(Health.OK if found.sound else Health.WARNING, "cache", found.text)
 
 
 def _ledger(state: StateDir) -> Finding:

@@ -9,21 +9,20 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 
-from evalrunner.adapters.cache_disk import DiskStore, open_disk_store
 from evalrunner.adapters.git import git_state
 from evalrunner.adapters.ledger_sqlite import SqliteLedger
 from evalrunner.adapters.run_tags import run_tags
 from evalrunner.adapters.state_dir import StateDir, open_state_dir
 from evalrunner.engine.ports import CacheStore, LedgerBook
-from evalrunner.errors import ConfigError, LedgerError, StoreError
+from evalrunner.errors import LedgerError, StoreError
 from evalrunner.suite.load import LoadedSuite
 from evalrunner.values.ceilings import Ceilings
 from evalrunner.values.exchange import Json
 from evalrunner.values.project import Project
 from evalrunner.wiring.command import Command
 from evalrunner.wiring.no_ledger import NoLedger
+from evalrunner.wiring.stores import open_store
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,35 +89,13 @@ def open_run(
     )
 
 
-def cache_place(project: Project, state: StateDir) -> Path:
-    """The folder of the disk store.
-
-    Raises:
-        ConfigError: The configuration or ``EVALRUNNER_CACHE_URL`` names another kind of store.
-    """
-    url = os.environ.get("EVALRUNNER_CACHE_URL") or project.cache.url
-    if not url.startswith("disk:") or project.cache.stores:
-        raise ConfigError(
-            f"the cache {url!r} cannot be opened: this version knows disk: only",
-            hint="write cache: {url: 'disk:'}",
-        )
-    place = url.removeprefix("disk:")
-    return project.root / place if place else state.cache
-
-
-def cache_namespace(project: Project) -> str:
-    """Whose entries of a store are this project's."""
-    return project.cache.namespace or "default"
-
-
 def _store(
     command: Command, project: Project, state: StateDir, warnings: list[str]
-) -> DiskStore | None:
+) -> CacheStore | None:
     if command.no_cache:
         return None
-    place = cache_place(project, state)
     try:
-        return open_disk_store(place, namespace=cache_namespace(project), read_only=command.frozen)
+        return open_store(project, state, read_only=command.frozen)
     except StoreError as error:
         warnings.append(f"no cache in this run: {error.message}{_tail(error.hint)}")
         return None

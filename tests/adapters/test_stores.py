@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from evalrunner.adapters.cache_disk import open_disk_store
+from evalrunner.adapters.cache_disk import DiskStore, open_disk_store
+from evalrunner.adapters.cache_redis import RedisStore
+from evalrunner.adapters.cache_tiered import Layer, Mode, TieredStore
+from evalrunner.adapters.seal import Seal
+from evalrunner.adapters.server_address import server_address
 from evalrunner.engine.ports import CacheStore
 from evalrunner.testing import FixedClock, MemoryStore
 from evalrunner.values.fingerprint import Fingerprint, digest
-
-Opener = Callable[[FixedClock], CacheStore]
 
 
 @pytest.fixture
@@ -20,15 +22,41 @@ def clock() -> FixedClock:
     return FixedClock(1000.0)
 
 
-@pytest.fixture(params=["memory", "disk"])
+def memory_store(clock: FixedClock, tmp_path: Path, url: str) -> CacheStore:
+    return MemoryStore(now=clock.now)
+
+
+def disk_store(clock: FixedClock, tmp_path: Path, url: str) -> DiskStore:
+    return open_disk_store(tmp_path / "cache", namespace="ci", now=clock.now)
+
+
+def server_store(clock: FixedClock, tmp_path: Path, url: str) -> RedisStore:
+    return RedisStore(server_address(url), seal=Seal("ci"), now=clock.now)
+
+
+def tiered_store(clock: FixedClock, tmp_path: Path, url: str) -> CacheStore:
+    layers = [
+        Layer(store=disk_store(clock, tmp_path, url), seal=Seal("ci"), mode=Mode.WRITE),
+        Layer(store=server_store(clock, tmp_path, url), seal=Seal("ci"), mode=Mode.WRITE),
+    ]
+    return TieredStore(layers, now=clock.now)
+
+
+OPENERS = {
+    "memory": memory_store,
+    "disk": disk_store,
+    "server": server_store,
+    "tiered": tiered_store,
+}
+
+
+@pytest.fixture(params=OPENERS)
 def store(
     request: pytest.FixtureRequest, tmp_path: Path, clock: FixedClock
 ) -> Iterator[CacheStore]:
-    openers: dict[str, Callable[[], CacheStore]] = {
-        "memory": lambda: MemoryStore(now=clock.now),
-        "disk": lambda: open_disk_store(tmp_path / "cache", namespace="ci", now=clock.now),
-    }
-    opened = openers[request.param]()
+    needs_server = request.param in ("server", "tiered")
+    url = request.getfixturevalue("server").url if needs_server else ""
+    opened = OPENERS[request.param](clock, tmp_path, url)
     yield opened
     opened.close()
 
