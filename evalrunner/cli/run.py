@@ -86,6 +86,12 @@ from evalrunner.cli.options import (
 @click.option(
     "--safe", is_flag=True, help="Refuse user code, commands, and hosts that a suite names."
 )
+@click.option(
+    "--policy",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The configuration that rules, in a checkout of the base: models, cost, and each suite's "
+    "targets and gate come from there; prompts, goldens and checks from here.",
+)
 @click.option("--no-progress", is_flag=True, help="No live display.")
 @click.option("-q", "--quiet", is_flag=True, help="Only what failed.")
 @click.option("-v", "--verbose", is_flag=True, help="Every case that did not pass.")

@@ -109,6 +109,7 @@ def endpoint_for(project: Project, name_or_id: str) -> Endpoint:
         ConfigError: It is none of them, or a tier that the project does not set.
     """
     try:
+        _refuse_unnamed(project, name_or_id)
         return find_endpoint(project.models, _tier_model(project, name_or_id))
     except ValueError as error:
         hint = did_you_mean(name_or_id, [*project.models, "proxy", "frontier"])
@@ -126,6 +127,13 @@ def find_endpoint(models: Mapping[str, Endpoint], name_or_id: str) -> Endpoint:
     if "/" in name_or_id:
         return plain_endpoint(name_or_id)
     raise ValueError(f"{name_or_id[:200]!r} is neither a name in models: nor a PROVIDER/MODEL id")
+
+
+def _refuse_unnamed(project: Project, name: str) -> None:
+    tiers = project.tiers
+    named = {*project.models, "proxy", "frontier", tiers.proxy, tiers.frontier}
+    if project.named_models_only and name not in named:
+        raise ValueError(f"{name[:200]!r} is no model that the policy names")
 
 
 def _tier_model(project: Project, name: str) -> str:

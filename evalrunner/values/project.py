@@ -111,6 +111,8 @@ class Project:
         models: The endpoints by name.
         suites: Globs of suite files below the root; empty for the usual place.
         files: The configuration as read.
+        named_models_only: Whether a model can be named as ``models:`` names it, and not by its id.
+        notes: What the user should know about how it came about, one line each.
     """
 
     root: Path
@@ -124,3 +126,10 @@ class Project:
     report_include: str = "outputs"
     suites: tuple[str, ...] = ()
     files: tuple[FileRead, ...] = ()
+    named_models_only: bool = False
+    notes: tuple[str, ...] = ()
+
+    @property
+    def config_root(self) -> Path:
+        """The folder that files named by the configuration are relative to: the root, or a policy's."""
+        return self.root if self.config_path is None else self.config_path.parent

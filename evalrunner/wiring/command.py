@@ -22,6 +22,7 @@ class Command:
     argv: tuple[str, ...] = ()
     start: Path | None = None
     config: Path | None = None
+    policy: Path | None = None
     state_dir: Path | None = None
     outputs: tuple[Path, ...] = ()
     as_json: bool = False

@@ -83,6 +83,7 @@ def is_ordinary(command: Command, project: Project, state: Path) -> bool:
     """Whether everything lies where it is looked for first; *state* is the state folder."""
     return (
         command.config is None
+        and command.policy is None
         and command.env_file is None
         and project.config_path == project.root / "evalrunner.yaml"
         and state == project.root / NAME

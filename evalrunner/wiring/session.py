@@ -31,6 +31,7 @@ from evalrunner.wiring.command import Command
 from evalrunner.wiring.no_ledger import NoLedger
 from evalrunner.wiring.opening import Opened, open_run
 from evalrunner.wiring.past_runs import failed_in, load_run
+from evalrunner.wiring.policy import load_policy
 from evalrunner.wiring.remember import remember
 from evalrunner.wiring.reuse import Reuse, find_reuse
 from evalrunner.wiring.rows_record import remember_rows
@@ -105,12 +106,16 @@ def load(
     if command.env_file:
         _read_env_file(command.env_file)
     start = command.start or Path.cwd()
+    policy = load_policy(command.policy) if command.policy else None
     if loaded:
         project = loaded[0].project
     else:
-        project = load_project(start, config=command.config)
+        project = policy.over(start) if policy else load_project(start, config=command.config)
         paths = find_suites(project, command.suites, start=start)
         loaded = load_suites(project, paths, check_rows=False, offline=command.frozen)
+    if policy:
+        loaded, notes = policy.rule(loaded, whole=not command.suites)
+        project = replace(project, notes=notes)
     if command.safe:
         _refuse_user_code(project, loaded)
     import_plugins(project.plugins, root=project.root)
@@ -202,6 +207,7 @@ def setup_for(
         warn_only=command.warn_only,
         draws=command.repeat,
         warnings=[
+            *opened.project.notes,
             *opened.warnings,
             *undated_aliases(assembly.endpoints.values()),
             *uncached_targets(assembly.uncached),
