@@ -123,6 +123,7 @@ class DiskStore:
         self._owner = sha256(seal.namespace.encode("utf-8", "surrogatepass")).digest()[:6]
         self._prefix = self._owner + bytes((VERSION, SCHEMA))
         self._writes = 0
+        self._read_from: list[object] | None = None
 
     def get_many(
         self, keys: Sequence[Fingerprint], *, stored_after: float | None = None
@@ -177,6 +178,18 @@ class DiskStore:
         """Closes the file. Never raises."""
         self._file.close()
 
+    @property
+    def home(self) -> Path | None:
+        """The directory that this store writes to; ``None`` where it only reads."""
+        return self._file.path.parent if self._keeps and self._file.writable else None
+
+    def changed(self) -> bool:
+        """Whether anybody else may have written to the file since it was first read."""
+        state: list[object] = []
+        with self._file.session() as connection:
+            state = _state(connection)
+        return self._read_from is None or state != self._read_from
+
     def identity(self) -> str:
         """A name that no other store has, nor this one once something was cleared or pruned from it.
 
@@ -230,6 +243,8 @@ class DiskStore:
     ) -> Iterator[tuple[Fingerprint, Kept]]:
         remaining = iter(keys)
         with self._file.session() as connection:
+            if self._read_from is None:
+                self._read_from = _state(connection)
             while connection is not None and (chunk := list(islice(remaining, _CHUNK))):
                 for key, kept in self._look_up(connection, chunk):
                     if stored_after is None or kept.stored_at >= stored_after:
@@ -287,6 +302,13 @@ class DiskStore:
                 removed = count
                 connection.execute("VACUUM")
         return removed
+
+
+def _state(connection: sqlite3.Connection | None) -> list[object]:
+    """What differs once another connection has written, or another file lies there."""
+    if connection is None:
+        return []
+    return [connection, connection.execute("PRAGMA data_version").fetchone()]
 
 
 def _create(home: Path) -> None:

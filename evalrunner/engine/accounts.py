@@ -105,9 +105,12 @@ class Accounts:
         )
 
     def shared(self, record: CallRecord) -> CallRecord:
-        """The account of another case's use of an answer that this run asked for."""
+        """The account of another case's use of an answer that this run asked for, or waited for."""
         return CallRecord(
-            fingerprint=record.fingerprint, cached=False, shared=True, worth=record.worth
+            fingerprint=record.fingerprint,
+            cached=record.cached,
+            shared=True,
+            worth=record.worth,
         )
 
     def _first_use(self, key: Fingerprint) -> bool:

@@ -15,7 +15,8 @@ from evalrunner.engine.commit import LedgerCommit, StoreCommit
 from evalrunner.engine.executor import Executor
 from evalrunner.engine.garbage import seldom_collected
 from evalrunner.engine.lanes import Lane
-from evalrunner.engine.ports import CacheStore, Clock, Ledger, Progress
+from evalrunner.engine.pay_once import PayOnce
+from evalrunner.engine.ports import CacheStore, Clock, Leases, Ledger, Progress
 from evalrunner.engine.replay import OpenCase, StoreReader
 from evalrunner.values.result import CaseResult
 
@@ -33,9 +34,10 @@ class Crew:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Execution:
-    """What the paid part needs. ``crew`` is called inside the loop, at the first call and not before."""
+    """What the paid part needs. ``crew`` and ``leases`` are called inside the loop and not before."""
 
     crew: Callable[[], Crew]
+    leases: Callable[[], Leases | None]
     store: CacheStore | None
     ledger: Ledger
     reader: StoreReader
@@ -77,6 +79,7 @@ async def executing(execution: Execution) -> AsyncGenerator[Executor]:
     """The executor, for as long as the block runs; at its end everything is on record and closed."""
     crew = execution.crew()
     money = LedgerCommit(execution.ledger)
+    pay_once = PayOnce(execution.leases(), execution.reader, execution.clock)
     try:
         yield Executor(
             crew.lanes,
@@ -84,6 +87,7 @@ async def executing(execution: Execution) -> AsyncGenerator[Executor]:
             money=money,
             reader=execution.reader,
             accounts=execution.accounts,
+            pay_once=pay_once,
             clock=execution.clock,
             run_id=execution.run_id,
             max_concurrency=execution.max_concurrency,
@@ -91,6 +95,7 @@ async def executing(execution: Execution) -> AsyncGenerator[Executor]:
             progress=execution.progress,
         )
     finally:
+        await pay_once.close()
         await crew.close()
         await money.close()
 

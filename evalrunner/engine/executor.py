@@ -12,6 +12,7 @@ from evalrunner.engine.accounts import Accounts
 from evalrunner.engine.commit import LedgerCommit, StoreCommit
 from evalrunner.engine.lanes import Lane
 from evalrunner.engine.limits import RetryPolicy
+from evalrunner.engine.pay_once import PayOnce
 from evalrunner.engine.ports import Attempt, Clock, Progress, Settlement
 from evalrunner.engine.replay import OpenCase, StoreReader
 from evalrunner.engine.stored import response_to_bytes
@@ -50,6 +51,7 @@ class Executor:
         money: Makes reservations and settlements durable.
         reader: Finds kept answers.
         accounts: Prices answers.
+        pay_once: Says whether another run is paying for a request already.
         clock: Tells the time.
         run_id: Stands in every attempt's id.
         max_concurrency: Calls in flight, all lanes together.
@@ -66,6 +68,7 @@ class Executor:
         money: LedgerCommit,
         reader: StoreReader,
         accounts: Accounts,
+        pay_once: PayOnce,
         clock: Clock,
         run_id: str,
         max_concurrency: int,
@@ -78,6 +81,7 @@ class Executor:
         self._money = money
         self._reader = reader
         self._accounts = accounts
+        self._pay_once = pay_once
         self._clock = clock
         self._run_id = run_id
         self._width = max_concurrency
@@ -92,6 +96,7 @@ class Executor:
     def stop(self) -> None:
         """Sends nothing more; calls in flight end, waiting ones raise ``Interrupted``."""
         self._stopping = True
+        self._pay_once.stop()
 
     async def finish_all(
         self, cases: Iterable[OpenCase], done: Callable[[int, CaseResult], None]
@@ -99,25 +104,40 @@ class Executor:
         """Drives every open case to its end, a few more at a time than may be in flight.
 
         The few more have their reservations made while they wait for a slot, so that no slot waits
-        for the ledger.
+        for the ledger. Where a case waits for another run to pay, a further one is driven meanwhile.
         """
         queue = iter(cases)
 
         async def worker() -> None:
+            replaced = False
+
+            def replace() -> None:
+                nonlocal replaced
+                if not replaced:
+                    replaced = True
+                    group.create_task(worker())
+
             for case in queue:
-                done(case.index, await self.finish(case))
+                done(case.index, await self.finish(case, waits=replace))
+                if replaced:
+                    return
 
         async with asyncio.TaskGroup() as group:
             for _ in range(2 * self._width + 2):
                 group.create_task(worker())
 
-    async def finish(self, case: OpenCase) -> CaseResult:
-        """Drives one case to its end. What goes wrong on the way is in its result."""
+    async def finish(
+        self, case: OpenCase, *, waits: Callable[[], None] = lambda: None
+    ) -> CaseResult:
+        """Drives one case to its end. What goes wrong on the way is in its result.
+
+        *waits* is told when the case has to wait for another run.
+        """
         reply: Reply | None = None  # the replay has looked for the first request already
         while True:
             try:
                 if reply is None:
-                    reply = await self.answer(case.request, case.key)
+                    reply = await self.answer(case.request, case.key, waits=waits)
             except (ModelCallError, NotAsked) as error:
                 result = case.throw(error)
             else:
@@ -126,8 +146,10 @@ class Executor:
                 return result
             reply = self._reader.find([(case.request, case.key)])[0]
 
-    async def answer(self, request: Request, key: Fingerprint) -> Reply:
-        """The reply to one request; equal questions of this run are paid once.
+    async def answer(
+        self, request: Request, key: Fingerprint, *, waits: Callable[[], None] = lambda: None
+    ) -> Reply:
+        """The reply to one request; equal questions are paid once, in this run and in others.
 
         Raises:
             ModelCallError: The call failed, attempts included.
@@ -140,7 +162,7 @@ class Executor:
             return Reply(response=reply.response, record=self._accounts.shared(reply.record))
         flight = self._flights[key] = asyncio.get_running_loop().create_future()
         try:
-            reply = await self._call(request, key)
+            reply = await self._reply_once(request, key, waits)
         except (ModelCallError, NotAsked) as error:
             del self._flights[key]
             flight.set_exception(error)
@@ -151,6 +173,19 @@ class Executor:
             raise
         flight.set_result(reply)
         return reply
+
+    async def _reply_once(
+        self, request: Request, key: Fingerprint, waits: Callable[[], None]
+    ) -> Reply:
+        """The reply that another run pays for at this moment, or has just paid for; else our own."""
+        if not self._pay_once.may_pay(request, key):
+            reply = await self._pay_once.claim(request, key, waits)
+            if reply is not None:
+                return reply
+        try:
+            return await self._call(request, key)
+        finally:
+            self._pay_once.release(key)
 
     async def _call(self, request: Request, key: Fingerprint) -> Reply:
         lane = self._lanes[request.endpoint]

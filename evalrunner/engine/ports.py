@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -105,6 +106,45 @@ class CacheStore(Protocol):
 
     def close(self) -> None:
         """Releases files and connections. Never raises."""
+        ...
+
+
+class Leases(Protocol):
+    """Which run pays for a request that several runs want answered: one of them at a time.
+
+    A lease is held from before a request is sent until its answer is stored. It ends with its owner,
+    however that dies. Who cannot have a lease looks into the store until the answer is there or the
+    lease is free; it never waits here. Nothing here raises: where leases cannot be kept every run may
+    pay, as if it were the only one.
+
+    Attributes:
+        tend_seconds: How often :meth:`tend` has to be called while leases are held.
+    """
+
+    tend_seconds: float
+
+    @property
+    def alone(self) -> bool:
+        """Whether no other run can have paid for anything since this run read the store.
+
+        Every key is then this run's without being taken; which ones it uses, :meth:`tend` is told.
+        """
+        ...
+
+    async def take(self, keys: Sequence[Fingerprint]) -> AbstractSet[Fingerprint]:
+        """Those of the keys that this run holds from now on."""
+        ...
+
+    def release(self, keys: Sequence[Fingerprint]) -> None:
+        """Gives them back, at once or very soon."""
+        ...
+
+    async def tend(self, held: Sequence[Fingerprint]) -> None:
+        """Keeps what is held alive, and lets in other runs that have come."""
+        ...
+
+    async def aclose(self) -> None:
+        """Gives everything back."""
         ...
 
 

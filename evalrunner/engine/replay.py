@@ -99,12 +99,13 @@ class StoreReader:
         """For each request the reply that is kept, or ``None``."""
         if self._store is None:
             return [None] * len(waiting)
-        wanted = {key for request, key in waiting if self._may_answer(request)}
+        wanted = {key for request, key in waiting if self.may_answer(request)}
         bodies = self._store.get_many(list(wanted), stored_after=self._stored_after)
         answers = {key: response_from_bytes(body) for key, body in bodies.items()}
         return [self._reply(request, key, answers.get(key)) for request, key in waiting]
 
-    def _may_answer(self, request: Request) -> bool:
+    def may_answer(self, request: Request) -> bool:
+        """Whether an answer that somebody has paid for may be used for this request."""
         return _may_be_kept(request) and request.role not in self._again
 
     def _reply(

@@ -244,6 +244,7 @@ def execution_for(
     from evalrunner.adapters.credentials import KeyRing
     from evalrunner.engine.execution import Execution
     from evalrunner.wiring.crew import hire
+    from evalrunner.wiring.leasing import leases_of
 
     if isinstance(opened.ledger, NoLedger):
         raise opened.ledger.error
@@ -257,6 +258,7 @@ def execution_for(
             keys=KeyRing(),
             max_concurrency=command.max_concurrency,
         ),
+        leases=lambda: leases_of(opened.store),
         store=opened.store,
         ledger=opened.ledger,
         reader=reader,

@@ -12,6 +12,7 @@ from evalrunner.engine.case import EvalCase
 from evalrunner.engine.commit import LedgerCommit, StoreCommit
 from evalrunner.engine.executor import Executor
 from evalrunner.engine.lanes import CIRCUIT_OPENS_AFTER, Lane
+from evalrunner.engine.pay_once import PayOnce
 from evalrunner.engine.ports import RateHints, WireReply
 from evalrunner.engine.replay import StoreReader, replay
 from evalrunner.errors import (
@@ -78,6 +79,7 @@ class Rig:
                 money=money,
                 reader=reader,
                 accounts=accounts,
+                pay_once=PayOnce(None, reader, self.clock),
                 clock=self.clock,
                 run_id="run" if self.runs == 1 else f"run{self.runs}",
                 max_concurrency=self.width,
