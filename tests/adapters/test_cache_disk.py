@@ -199,6 +199,23 @@ def test_the_identity_changes_when_entries_were_removed_and_only_then(home: Path
     assert opened(home.with_name("other")).identity() == ""
 
 
+@pytest.mark.parametrize("begun", [True, False], ids=["a file", "no file yet"])
+def test_it_knows_whether_others_have_written_since_it_was_read(home: Path, begun: bool) -> None:
+    if begun:
+        filled(home)
+    ours, theirs = opened(home), opened(home)
+    assert ours.changed(), "never read: nobody knows"
+    ours.get_many(KEYS)
+    assert not ours.changed()
+    if begun:
+        ours.put_many({KEYS[0]: b"ours"})
+        assert not ours.changed()
+    theirs.get_many(KEYS)
+    assert not ours.changed()
+    theirs.put_many({KEYS[1]: b"theirs"})
+    assert ours.changed()
+
+
 def test_a_body_that_is_too_large_is_left_out_and_the_rest_is_kept(home: Path) -> None:
     store = opened(home)
     store.put_many({KEYS[0]: bytes(5 * 1024 * 1024), KEYS[1]: b"kept"})
