@@ -76,6 +76,15 @@ def from_json(data: bytes, *, name: str) -> RunReport:
     )
 
 
+def case_from_line(line: bytes) -> CaseResult:
+    """The case of one line of a document, as :func:`~evalrunner.reports.document.case_line` wrote it.
+
+    Raises:
+        RunDocumentError: It is no such line.
+    """
+    return _case(parse(line, name="a case"))
+
+
 def _require_version(root: JsonNode, name: str) -> None:
     schema = root.text("schema", "")
     if not schema.startswith(FAMILY):

@@ -123,12 +123,12 @@ class Assembly:
         if frontier is None and tiers.proxy is None and len(self.project.models) == 1:
             frontier = next(iter(self.project.models))  # the only model there is serves as target
         return Bench(
-            proxy=self._seated(tiers.proxy) if tiers.proxy else None,
-            frontier=self._seated(frontier) if frontier else None,
-            find=self._seated,
+            proxy=self.seated(tiers.proxy) if tiers.proxy else None,
+            frontier=self.seated(frontier) if frontier else None,
+            find=self.seated,
         )
 
-    def _seated(self, name: str) -> Endpoint:
+    def seated(self, name: str) -> Endpoint:
         """The endpoint of a name or id, its identity completed, remembered for the crew."""
         endpoint = endpoint_for(self.project, name)
         known = self.endpoints.get(endpoint.name)

@@ -1,0 +1,1 @@
+"""evalrunner inside pytest; :mod:`.hooks` is what pytest loads."""

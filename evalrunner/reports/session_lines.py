@@ -1,0 +1,84 @@
+"""A session's evals in a few lines, for the end of a test run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from evalrunner.reports.phrases import (
+    cache_line,
+    calls_line,
+    cost_line,
+    outcome_counts,
+    share,
+)
+from evalrunner.reports.safe_text import for_terminal, neutral, one_line
+from evalrunner.values.money import usd_text
+from evalrunner.values.result import GateDecision, RunReport
+from evalrunner.values.summary import Tally
+from evalrunner.verdict.summary import summary_of
+
+MOST_LINES: Final = 12
+"""Gates and warnings that are listed; the run document has all of them."""
+
+
+def session_lines(report: RunReport) -> list[str]:
+    """Pass rate, cost, cache, calls, ratio, gates and warnings; nothing in them steers a terminal."""
+    facts = _facts(report, summary_of(report).total)
+    return [neutral(for_terminal(f"{name:<8}{text}")) for name, text in facts]
+
+
+def session_properties(report: RunReport) -> dict[str, str]:
+    """The same figures for programs, by name; unknown money is ``unknown``."""
+    total = summary_of(report).total
+    return {
+        "evalrunner.run": report.run.id,
+        "evalrunner.cases": str(total.cases),
+        "evalrunner.passed": str(total.passed),
+        "evalrunner.failed": str(total.failed),
+        "evalrunner.errored": str(total.errored),
+        "evalrunner.not_run": str(total.not_run),
+        "evalrunner.cache_hits": str(total.hits),
+        "evalrunner.calls": str(total.misses),
+        **{f"evalrunner.calls.{tier}": str(n) for tier, n in sorted(total.calls_by_tier.items())},
+        "evalrunner.incurred_usd": usd_text(total.incurred.amount) or "unknown",
+        "evalrunner.avoided_usd": usd_text(total.avoided_by_cache) or "unknown",
+        "evalrunner.ratio_status": report.cost_ratio.status,
+        "evalrunner.ratio": report.cost_ratio.ratio_total or "unknown",
+    }
+
+
+def _facts(report: RunReport, total: Tally) -> Iterator[tuple[str, str]]:
+    decided = total.passed + total.failed
+    counts = outcome_counts(total)
+    yield "cases", f"{total.cases:,}: {counts}; pass rate {share(total.passed, decided)}"
+    yield "cost", cost_line(total, report.possibly_paid)
+    if total.unpriced:
+        yield "", f"cost unknown for {', '.join(one_line(name, 40) for name in total.unpriced[:6])}"
+    yield "cache", cache_line(report, total)
+    yield "calls", calls_line(total)
+    yield "ratio", _ratio(report)
+    yield from (("gate", _gate(gate)) for gate in report.gates[:MOST_LINES])
+    if len(report.gates) > MOST_LINES:
+        yield "", f"and {len(report.gates) - MOST_LINES} more gates"
+    for warning in report.warnings[:MOST_LINES]:
+        yield "warning", one_line(warning, 300)
+    yield "run", report.run.id
+
+
+def _ratio(report: RunReport) -> str:
+    ratio = report.cost_ratio
+    words = [one_line(ratio.status, 40)]
+    if ratio.ratio_total is not None:
+        words.append(f"{one_line(ratio.ratio_total, 40)} of all model spend")
+    if ratio.projected_total is not None:
+        words.append(f"projected {one_line(ratio.projected_total, 40)}")
+    if ratio.detail:
+        words.append(one_line(ratio.detail, 200))
+    return ", ".join(words)
+
+
+def _gate(gate: GateDecision) -> str:
+    suite = f" {one_line(gate.suite, 60)}" if gate.suite else ""
+    tail = f": {one_line(gate.detail, 300)}" if gate.detail else ""
+    return f"{one_line(gate.name, 40)}{suite} {gate.decision.value}{tail}"
