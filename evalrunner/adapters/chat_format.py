@@ -12,11 +12,13 @@ from evalrunner.adapters.http_faults import classify, rate_hints
 from evalrunner.adapters.http_wire import WireResponse
 from evalrunner.engine.ports import WireReply
 from evalrunner.errors import ContentFiltered, MalformedReply, ModelCallError
+from evalrunner.values.compact_json import compact_encoder
 from evalrunner.values.exchange import Json, ModelRequest, ModelResponse, ModelText, Usage
 
 _LARGEST_COUNT: Final = 10**9
 _NEVER_SENT: Final = frozenset({"stream", "stream_options", "model", "messages"})
 _DECODER: Final = json.JSONDecoder(parse_constant=lambda name: None)
+_BOM: Final = "\ufeff"
 _FILTER_REASONS: Final = frozenset({"content_filter", "content-filter", "contentfilter"})
 
 
@@ -47,7 +49,7 @@ def chat_body(
         document["tools"] = request.tools
     if request.response_format is not None:
         document["response_format"] = request.response_format
-    return _ENCODER.encode(document).encode("ascii")
+    return _encode(document).encode("ascii")
 
 
 def chat_headers(key: str | None) -> Mapping[str, str]:
@@ -98,7 +100,7 @@ def parsed(body: bytes) -> dict[str, object]:
         MalformedReply: It is not a JSON object in UTF-8.
     """
     try:
-        document = _DECODER.decode(body.decode("utf-8-sig"))
+        document = _DECODER.decode(body.decode().removeprefix(_BOM))
     except UnicodeDecodeError as error:
         raise _malformed("is not UTF-8") from error
     except RecursionError as error:
@@ -221,7 +223,7 @@ def _plain(value: object) -> object:
     raise TypeError(f"{type(value).__name__} has no JSON form")
 
 
-_ENCODER: Final = json.JSONEncoder(separators=(",", ":"), default=_plain)
+_encode: Final = compact_encoder(default=_plain)
 
 
 def _malformed(what: str) -> MalformedReply:

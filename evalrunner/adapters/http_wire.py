@@ -15,6 +15,7 @@ from typing import Final, cast
 import httptools
 
 from evalrunner.adapters.http_address import Address, Origin, Proxy, address_of
+from evalrunner.adapters.http_tunnel import Tunnel
 from evalrunner.errors import (
     CallTimeout,
     MalformedReply,
@@ -88,23 +89,17 @@ class Wire:
             MalformedReply: What came is not HTTP.
         """
         started = time.monotonic()
-        connection: _Connection | None = None
         limit = self._max_bytes if max_bytes is None else max_bytes
-        scope = asyncio.timeout(deadline_seconds)
+        connection = self._kept(address)
+        if connection is None:
+            connection = await self._new(address, deadline_seconds)
+        left = started + deadline_seconds - time.monotonic()
         try:
-            async with scope:
-                connection = self._kept(address) or await self._connect(address)
-                await connection.exchange(address.head, body, limit)
+            await connection.exchange(address.head, body, limit, left)
         except TimeoutError as error:
-            sent = connection is not None
-            if scope.expired():
-                raise CallTimeout(
-                    f"no complete reply within {deadline_seconds:g} s", possibly_paid=sent
-                ) from error
-            raise _unreachable(address, error) from error
+            raise _too_late(deadline_seconds, possibly_paid=True) from error
         finally:
             self._put_back(address, connection)
-        assert connection is not None  # else something was raised above
         seconds = time.monotonic() - started
         content = _inflated(connection.headers, connection.body, limit)
         return WireResponse(connection.status, connection.headers, content, seconds)
@@ -128,9 +123,18 @@ class Wire:
             connection.abort()
         return None
 
-    def _put_back(self, address: Address, connection: _Connection | None) -> None:
-        if connection is None:
-            return
+    async def _new(self, address: Address, deadline_seconds: float) -> _Connection:
+        """A new connection, or why there is none; nothing was sent yet."""
+        scope = asyncio.timeout(deadline_seconds)
+        try:
+            async with scope:
+                return await self._connect(address)
+        except TimeoutError as error:
+            if scope.expired():
+                raise _too_late(deadline_seconds, possibly_paid=False) from error
+            raise _unreachable(address, error) from error
+
+    def _put_back(self, address: Address, connection: _Connection) -> None:
         if connection.reusable():
             connection.idle_since = time.monotonic()
             self._idle.setdefault((address.origin, address.proxy), []).append(connection)
@@ -155,7 +159,7 @@ class Wire:
     async def _connect_through(self, origin: Origin, proxy: Proxy) -> _Connection:
         """Opens a tunnel and speaks TLS with the origin inside it; the proxy sees no key."""
         loop = asyncio.get_running_loop()
-        transport, tunnel = await loop.create_connection(_Tunnel, proxy.host, proxy.port)
+        transport, tunnel = await loop.create_connection(Tunnel, proxy.host, proxy.port)
         connection = _Connection()
         try:
             await tunnel.open(f"{origin.host}:{origin.port}", proxy.authorization)
@@ -215,17 +219,26 @@ class _Connection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
-    async def exchange(self, head: bytes, body: bytes, limit: int) -> None:
-        """Writes one request and waits until its reply is complete in ``status``, ``headers``, ``body``."""
+    async def exchange(self, head: bytes, body: bytes, limit: int, seconds: float) -> None:
+        """Writes one request and waits until its reply is complete in ``status``, ``headers``, ``body``.
+
+        Raises:
+            TimeoutError: It was not complete within ``seconds``.
+        """
         if self._transport is None or self._transport.is_closing():
             raise ProviderUnavailable("the connection was closed before the request was sent")
         self._begin(limit)
-        self._done = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        done = self._done = loop.create_future()
+        late = loop.call_later(max(seconds, 0.0), self._fail, TimeoutError())
         if body or head.startswith(b"POST"):
             self._transport.write(b"%bcontent-length: %d\r\n\r\n%b" % (head, len(body), body))
         else:
             self._transport.write(head + b"\r\n")
-        await self._done
+        try:
+            await done
+        finally:
+            late.cancel()
 
     def _begin(self, limit: int) -> None:
         self._limit = limit
@@ -318,44 +331,10 @@ class _Connection(asyncio.Protocol):
             self.body = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
             self._done.set_result(None)
 
-    def _fail(self, error: ModelCallError) -> None:
+    def _fail(self, error: ModelCallError | TimeoutError) -> None:
         if self._done is not None and not self._done.done():
             self._done.set_exception(error)
             self.abort()
-
-
-class _Tunnel(asyncio.Protocol):
-    """The few bytes that are said to a proxy before TLS begins."""
-
-    def __init__(self) -> None:
-        self._heard = b""
-        self._answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast("asyncio.Transport", transport)  # uvloop's is no subclass
-
-    def data_received(self, data: bytes) -> None:
-        self._heard += data
-        if not self._answer.done() and (b"\r\n\r\n" in self._heard or len(self._heard) > 16384):
-            self._answer.set_result(self._heard)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        if not self._answer.done():
-            self._answer.set_exception(ConnectionResetError("the proxy closed the connection"))
-
-    async def open(self, authority: str, authorization: bytes) -> None:
-        """Asks for the tunnel.
-
-        Raises:
-            ConnectionError: The proxy refused.
-        """
-        extra = authorization + b"\r\n" if authorization else b""
-        name = authority.encode("ascii")
-        self._transport.write(b"CONNECT %b HTTP/1.1\r\nhost: %b\r\n%b\r\n" % (name, name, extra))
-        words = (await self._answer).split(b"\r\n", 1)[0].split(b" ", 2)
-        if len(words) < 2 or not words[0].startswith(b"HTTP/1.") or words[1] != b"200":
-            status = words[1][:3].decode("latin-1") if len(words) > 1 else "?"
-            raise ConnectionRefusedError(f"the proxy refused the tunnel (status {status!r})")
 
 
 def _unreachable(address: Address, error: OSError) -> ProviderUnavailable:
@@ -368,6 +347,10 @@ def _unreachable(address: Address, error: OSError) -> ProviderUnavailable:
         )
     reason = error.strerror or str(error) or type(error).__name__
     return ProviderUnavailable(f"{where} cannot be reached: {reason[:200]}")
+
+
+def _too_late(seconds: float, *, possibly_paid: bool) -> CallTimeout:
+    return CallTimeout(f"no complete reply within {seconds:g} s", possibly_paid=possibly_paid)
 
 
 def _too_large(limit: int) -> ReplyTooLarge:

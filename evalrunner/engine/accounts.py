@@ -85,15 +85,13 @@ class Accounts:
 
     def paid(
         self,
-        request: Request,
         key: Fingerprint,
-        response: ModelResponse,
         *,
         attempts: int,
         incurred: Picodollars | None,
+        worth: Picodollars | None,
     ) -> CallRecord:
-        """The account of an answer that this run asked for."""
-        worth = self.worth(request, response)
+        """The account of an answer that this run asked for, and that is worth so much."""
         self._counted.add(key)
         return CallRecord(
             fingerprint=key,

@@ -15,6 +15,7 @@ from evalrunner.checks.settle import case_outcome, is_settled
 from evalrunner.checks.tiers import CasePlan
 from evalrunner.errors import ModelCallError, NotAsked
 from evalrunner.values.exchange import Flow, Json, ModelRequest, ModelText, Reply, Request, Tier
+from evalrunner.values.quickly_made import quickly_made
 from evalrunner.values.result import (
     CaseRef,
     CaseResult,
@@ -47,6 +48,7 @@ class Panel:
     tools: Json = None
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvalCase:
     """A golden row, rendered for one prompt, target and draw.

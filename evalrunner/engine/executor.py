@@ -260,11 +260,10 @@ class Executor:
 
     def _reply(self, call: _Call, response: ModelResponse) -> Reply:
         record = self._accounts.paid(
-            call.request,
             call.key,
-            response,
             attempts=call.attempts,
             incurred=total(call.incurred),
+            worth=call.incurred[-1],
         )
         return Reply(response=response, record=record)
 

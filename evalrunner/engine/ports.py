@@ -16,9 +16,11 @@ from evalrunner.values.exchange import (
 )
 from evalrunner.values.fingerprint import Fingerprint
 from evalrunner.values.money import Picodollars, Price
+from evalrunner.values.quickly_made import quickly_made
 from evalrunner.values.spec import Endpoint
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RateHints:
     """What a provider's headers say about its limits; ``None`` where they are silent."""
@@ -31,6 +33,7 @@ class RateHints:
     reset_tokens_seconds: float | None = None
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WireReply:
     """One successful attempt: the answer, and what the headers said."""
@@ -148,6 +151,7 @@ class Leases(Protocol):
         ...
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
     """One request about to be sent, as the ledger reserves it.
@@ -173,6 +177,7 @@ class Attempt:
     processing: str = "standard"
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settlement:
     """How an attempt ended.

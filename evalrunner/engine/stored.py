@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final, TypeVar, cast
 
+from evalrunner.values.compact_json import compact_encoder
 from evalrunner.values.exchange import Json, ModelResponse, ModelText, Usage
 from evalrunner.values.money import Picodollars
 
@@ -18,7 +19,7 @@ _USAGE_FIELDS: Final = (
     "cache_write_tokens",
     "reasoning_tokens",
 )
-_encode: Final = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
+_encode: Final = compact_encoder(allow_nan=False)
 
 
 def response_to_bytes(response: ModelResponse) -> bytes:

@@ -35,11 +35,14 @@ def max_output_tokens(request: Request) -> int:
 
 
 def _bytes(request: ModelRequest) -> int:
-    size = sum(_length(message.content) for message in request.messages)
-    return size + _length(request.tools) + _length(request.response_format)
+    size = _length(request.tools) + _length(request.response_format)
+    for message in request.messages:
+        size += _length(message.content)
+    return size
 
 
 def _length(content: object) -> int:
     if content is None:
         return 0
-    return len(str(content).encode("utf-8", "surrogatepass"))
+    text = content if type(content) is str else str(content)
+    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))

@@ -6,13 +6,13 @@ without parsing the others. The text is ASCII: no byte of it can steer a termina
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, TypeAlias
 
 from evalrunner.reports.document_read import from_json
 from evalrunner.reports.safe_text import raw
+from evalrunner.values.compact_json import compact_encoder
 from evalrunner.values.exchange import CallRecord, Message, ModelResponse, Usage
 from evalrunner.values.money import usd_text
 from evalrunner.values.result import (
@@ -81,7 +81,7 @@ def case_line(case: CaseResult) -> bytes:
         "repeat": ref.repeat,
         "tags": ref.tags,
         "rendered": _rendered(ref.rendered),
-        "outcome": case.outcome.value,
+        "outcome": case.outcome,  # a text already, as every enum here is
         "reason": None if case.reason is None else raw(case.reason),
         "vars": ref.vars,
         "output": None if subject is None else subject.response.text.raw,
@@ -115,7 +115,7 @@ def _subject_with_output(subject: Subject) -> Object:
 def _subject(subject: Subject) -> Object:
     response = subject.response
     found: Object = {
-        "tier": subject.tier.value,
+        "tier": subject.tier,
         "model": subject.model,
         "latency_seconds": _finite(response.latency_seconds),
         "usage": _usage(response.usage),
@@ -175,14 +175,14 @@ def _check(check: CheckResult) -> Object:
         "value": check.value,
         "metric": check.metric,
         "weight": _finite(check.weight),
-        "class": check.check_class.value,
-        "outcome": check.outcome.value,
+        "class": check.check_class,
+        "outcome": check.outcome,
         "score": _finite(check.score),
         "threshold": _finite(check.threshold),
         "reason": raw(check.reason),
-        "tier": check.tier.value,
+        "tier": check.tier,
         "model": check.model,
-        "escalated_from": None if check.escalated_from is None else check.escalated_from.value,
+        "escalated_from": check.escalated_from,
         "confidence": _finite(check.confidence),
     }
     if check.record is None:
@@ -202,7 +202,7 @@ _NO_CALL: Final[Mapping[str, object]] = {
 
 def _call(call: ChargedCall) -> Object:
     found: Object = {
-        "tier": call.tier.value,
+        "tier": call.tier,
         "endpoint": call.endpoint,
         "input_tokens": call.input_tokens,
         "output_tokens": call.output_tokens,
@@ -378,9 +378,9 @@ def _finite(value: float | None) -> float | None:
 
 def _encoded(value: Object) -> bytes:
     try:
-        return _ENCODER.encode(value).encode("ascii")
+        return _encode(value).encode("ascii")
     except (ValueError, RecursionError):
-        return _ENCODER.encode(_tame(value, 0)).encode("ascii")
+        return _encode(_tame(value, 0)).encode("ascii")
 
 
 def _plain(value: object) -> object:
@@ -390,13 +390,7 @@ def _plain(value: object) -> object:
     return list(value) if isinstance(value, Sequence) else str(value)
 
 
-_ENCODER: Final = json.JSONEncoder(
-    ensure_ascii=True,
-    check_circular=False,  # a circle ends as bottomless nesting does
-    allow_nan=False,
-    separators=(",", ":"),
-    default=_plain,
-)
+_encode: Final = compact_encoder(allow_nan=False, default=_plain)
 _MAX_DEPTH: Final = 100
 
 

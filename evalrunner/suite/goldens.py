@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -11,6 +10,7 @@ from typing import Final, Protocol, TypeAlias
 from evalrunner.errors import LoadError, Problem
 from evalrunner.suite.labels import checked_label, tag_texts
 from evalrunner.suite.tree import MAX_PROBLEMS
+from evalrunner.values.compact_json import compact_encoder
 from evalrunner.values.exchange import Json
 from evalrunner.values.fingerprint import canonical_json
 from evalrunner.values.project import FileRead
@@ -19,9 +19,7 @@ from evalrunner.values.spec import CheckSpec, Golden, SourceRef
 RESERVED: Final = frozenset({"id", "description", "tags", "checks"})
 """Keys of a row that are not variables."""
 
-_PLAIN_JSON: Final = json.JSONEncoder(
-    ensure_ascii=True, allow_nan=False, sort_keys=True, separators=(",", ":")
-)
+_encode: Final = compact_encoder(allow_nan=False, sort_keys=True)
 
 RawRow: TypeAlias = tuple[int, "dict[str, Json] | Problem"]
 """The line of a row, and the row as read or what is wrong with it."""
@@ -173,7 +171,7 @@ def row_digest(variables: Mapping[str, Json]) -> str:
         ValueError: The row cannot be written as JSON.
     """
     try:
-        text = _PLAIN_JSON.encode(variables)
+        text = _encode(variables)
     except TypeError:
         text = canonical_json(variables)
     if "-0.0" in text:

@@ -60,8 +60,7 @@ def scopes(run_id: str, suite: str, at: float) -> tuple[str, str, str, str]:
         >>> scopes("r1", "support", 1_767_225_600.0)
         ('run/r1', 'suite/r1/support', 'month/2026-01', 'day/2026-01-01')
     """
-    day = utc_day(at)
-    return f"run/{run_id}", f"suite/{run_id}/{suite}", f"month/{day[:7]}", f"day/{day}"
+    return _scopes(run_id, suite, int(at // 86400))
 
 
 def month_scope(at: float) -> str:
@@ -82,3 +81,9 @@ def utc_day(at: float) -> str:
 @lru_cache(maxsize=64)
 def _day(number: int) -> str:
     return datetime.fromtimestamp(number * 86400, UTC).strftime("%Y-%m-%d")
+
+
+@lru_cache(maxsize=256)
+def _scopes(run_id: str, suite: str, number: int) -> tuple[str, str, str, str]:
+    day = _day(number)
+    return f"run/{run_id}", f"suite/{run_id}/{suite}", f"month/{day[:7]}", f"day/{day}"

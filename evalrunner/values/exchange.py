@@ -9,6 +9,7 @@ from typing import Final, TypeAlias, TypeVar, final
 
 from evalrunner.values.fingerprint import Fingerprint
 from evalrunner.values.money import Picodollars
+from evalrunner.values.quickly_made import quickly_made
 
 Json: TypeAlias = "bool | int | float | str | Sequence[Json] | Mapping[str, Json] | None"
 
@@ -59,6 +60,7 @@ class Tier(StrEnum):
     TARGET = "target"
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
     """One chat message. ``content`` is text, or the provider's list of parts."""
@@ -67,6 +69,7 @@ class Message:
     content: Json
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelRequest:
     """One question to a model. Its fields are its cache key.
@@ -103,6 +106,7 @@ class ModelRequest:
     check: str | None = field(compare=False, default=None)
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TargetRequest:
     """One question to the user's application, identified by its code or version.
@@ -132,6 +136,7 @@ class TargetRequest:
 Request: TypeAlias = ModelRequest | TargetRequest
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
     """Tokens as the provider counted them; ``None`` where it did not say.
@@ -152,6 +157,7 @@ class Usage:
         return self.input_tokens is not None and self.output_tokens is not None
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelResponse:
     """One complete answer.
@@ -189,6 +195,7 @@ COMPLETE_FINISH_REASONS: Final = frozenset(
 )
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallRecord:
     """How a request was answered and what that cost.
@@ -215,6 +222,7 @@ class CallRecord:
     miss_cause: str | None = None
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
     """What a flow is sent for its request: the answer, and the account of it."""

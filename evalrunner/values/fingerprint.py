@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from functools import cache
 from hashlib import sha256
+from json.encoder import encode_basestring_ascii as _quoted
 from typing import Any, Final, NewType, cast
+
+from evalrunner.values.compact_json import compact_encoder
 
 Fingerprint = NewType("Fingerprint", str)
 """64 hex digits; two values with one fingerprint are the same question."""
@@ -31,7 +33,7 @@ def canonical_json(value: object) -> str:
         >>> canonical_json({"b": 1.0, "a": [True, None, "é"]})
         '{"a":[true,null,"\\u00e9"],"b":1.0}'
     """
-    return _ENCODER.encode(_plain(value))
+    return _encode(_plain(value))
 
 
 def digest(value: object) -> Fingerprint:
@@ -51,17 +53,28 @@ def fingerprint(request: object) -> Fingerprint:
     a key and an old key never answers a new form.
     """
     kind = type(request)
-    return digest({"schema": SCHEMA, "kind": kind.__name__, "request": request})
+    # The canonical JSON of {"kind": …, "request": request, "schema": …}, put together from its parts,
+    # most of which are plain text: that takes a third of the time.
+    names = _identity_fields(kind)  # type: ignore[arg-type]  # every class can be hashed
+    parts = [f'"{name}":{_text(getattr(request, name))}' for name in names]
+    text = f'{{"kind":"{kind.__name__}","request":{{{",".join(parts)}}},"schema":{SCHEMA}}}'
+    return Fingerprint(sha256(text.encode("ascii")).hexdigest())
+
+
+def _text(value: object) -> str:
+    """The canonical JSON of a part."""
+    if type(value) is str:
+        return _quoted(value)
+    return "null" if value is None else _encode(_plain(value))
 
 
 @cache
 def _identity_fields(kind: type[Any]) -> tuple[str, ...]:
-    return tuple(field.name for field in fields(kind) if field.compare)
+    """The fields that take part in comparison, in the order of their names."""
+    return tuple(sorted(field.name for field in fields(kind) if field.compare))
 
 
-_ENCODER: Final = json.JSONEncoder(
-    ensure_ascii=True, allow_nan=False, sort_keys=True, separators=(",", ":")
-)
+_encode: Final = compact_encoder(allow_nan=False, sort_keys=True)
 
 
 _ATOMS: Final = frozenset({str, int, bool, type(None)})
@@ -75,7 +88,7 @@ def _plain(value: object) -> object:
     if kind is float:
         return _plain_float(cast("float", value))
     # Most parts are atoms: passing them by halves the calls, and with them the time.
-    if isinstance(value, Mapping):
+    if isinstance(value, (dict, Mapping)):  # a dict is told sooner than a Mapping
         return {
             key if type(key) is str else _refuse_key(key): (
                 item if type(item) in _ATOMS else _plain(item)

@@ -11,6 +11,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from decimal import ROUND_CEILING, Decimal, InvalidOperation
+from functools import lru_cache
 from typing import Final, NewType
 
 Picodollars = NewType("Picodollars", int)
@@ -40,6 +41,7 @@ def from_usd(amount: str | int | Decimal) -> Picodollars:
     return Picodollars(int(scaled))
 
 
+@lru_cache(maxsize=1024)
 def usd_text(amount: Picodollars | None) -> str | None:
     """The amount as an exact decimal string of dollars, ``None`` for unknown.
 

@@ -62,9 +62,12 @@ def _token_cost(price: Price, usage: Usage) -> int | None:
 
 def plausible(usage: Usage) -> bool:
     """Whether all counts are there and can be: whole, within reason, no part above its whole."""
-    parts = (usage.cached_input_tokens, usage.cache_write_tokens, usage.reasoning_tokens)
-    counts = (usage.input_tokens, usage.output_tokens, *parts)
-    if not all(type(count) is int and 0 <= count <= _MOST_TOKENS for count in counts):
-        return False
-    read, written, reasoning = parts
+    read, written, reasoning = (
+        usage.cached_input_tokens,
+        usage.cache_write_tokens,
+        usage.reasoning_tokens,
+    )
+    for count in (usage.input_tokens, usage.output_tokens, read, written, reasoning):
+        if type(count) is not int or not 0 <= count <= _MOST_TOKENS:
+            return False
     return read + written <= (usage.input_tokens or 0) and reasoning <= (usage.output_tokens or 0)

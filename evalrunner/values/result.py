@@ -9,6 +9,7 @@ from enum import StrEnum
 from evalrunner.values.exchange import CallRecord, Json, Message, ModelResponse, ModelText, Tier
 from evalrunner.values.exit_code import ExitCode
 from evalrunner.values.money import ZERO, Picodollars
+from evalrunner.values.quickly_made import quickly_made
 from evalrunner.values.spec import CheckClass, GateSpec, RepeatSpec, SourceRef
 from evalrunner.values.summary import Summary
 
@@ -23,6 +24,7 @@ class Outcome(StrEnum):
     NOT_RUN = "not_run"
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Score:
     """What a check found.
@@ -40,6 +42,7 @@ class Score:
     confidence: float | None = None
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckResult:
     """One check's verdict on one case. ``record`` is the judge's call, where one was made."""
@@ -60,6 +63,7 @@ class CheckResult:
     record: CallRecord | None = None
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
     """The answer that a case's verdict is about, and the account of getting it."""
@@ -70,6 +74,7 @@ class Subject:
     record: CallRecord
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaseRef:
     """Which case: everything about it that is known before it runs."""
@@ -92,6 +97,7 @@ class CaseRef:
         return self.id.split("@", 1)[0].split("#", 1)[0]
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaseResult:
     """One case's end.
@@ -116,6 +122,7 @@ class CaseResult:
     records: tuple[ChargedCall, ...] = ()
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChargedCall:
     """One call as the sums count it.

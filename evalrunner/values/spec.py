@@ -14,8 +14,10 @@ from typing import Final
 
 from evalrunner.values.exchange import Json, Message, Tier
 from evalrunner.values.money import Picodollars, Price
+from evalrunner.values.quickly_made import quickly_made
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceRef:
     """Where something was written: a path relative to the project root, and a line from 1."""
@@ -144,6 +146,7 @@ class RepeatSpec:
     required: int | None = None
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Golden:
     """One row: its variables and what is reserved beside them.
