@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self, TypeAlias, cast
 
+from evalrunner.engine.habits import length_of
 from evalrunner.engine.ports import (
     Attempt,
     LedgerDay,
@@ -26,7 +27,6 @@ from evalrunner.values.ceilings import Ceilings, month_scope, scopes, utc_day
 from evalrunner.values.exchange import ModelRequest, ModelResponse
 from evalrunner.values.fingerprint import Fingerprint
 from evalrunner.values.money import Picodollars, total
-from evalrunner.values.pricing import plausible
 
 
 class FixedClock:
@@ -203,21 +203,13 @@ class MemoryLedger:
 
     def usual_usage(self) -> Mapping[tuple[str, str, str], Usual]:
         """How long the calls of each kind were."""
-        lengths: dict[tuple[str, str, str], list[tuple[int, int]]] = {}
+        lengths: dict[tuple[str, str, str], list[tuple[int, int, int, int, int]]] = {}
         for id_, end in self.settlements.items():
-            asked, usage = self.attempts[id_], end.usage
-            if end.status == "ok" and plausible(usage):
+            asked, length = self.attempts[id_], length_of(end)
+            if length is not None:
                 kind = asked.suite, asked.endpoint, asked.role
-                length = usage.input_tokens or 0, usage.output_tokens or 0
                 lengths.setdefault(kind, []).append(length)
-        return {
-            kind: Usual(
-                count=len(seen),
-                input_tokens=sum(sent for sent, _ in seen) / len(seen),
-                output_tokens=sum(made for _, made in seen) / len(seen),
-            )
-            for kind, seen in lengths.items()
-        }
+        return {kind: _mean(found) for kind, found in lengths.items()}
 
     def past_estimates(self, suite: str, limit: int) -> Sequence[PastEstimate]:
         """The last runs of a suite that expected to pay something, the newest first."""
@@ -228,10 +220,10 @@ class MemoryLedger:
                 expected=row.expected,
                 maximum=row.maximum,
                 incurred=row.incurred,
+                correction=row.correction,
             )
             for row in reversed(self.runs)
-            if row.suite == suite and row.expected
-            if row.maximum is not None and row.incurred is not None
+            if row.suite == suite and row.expected and row.incurred is not None
         ]
         return sorted(found, key=lambda past: -past.at)[:limit]
 
@@ -284,6 +276,17 @@ class MemoryLedger:
     def _hold(self, names: Sequence[str], change: int) -> None:
         for name in names:
             self._held[name] = self._held.get(name, 0) + change
+
+
+def _mean(calls: Sequence[tuple[int, int, int, int, int]]) -> Usual:
+    count, read, made, guessed, cost = (sum(column) for column in zip(*calls, strict=True))
+    return Usual(
+        count=count,
+        input_tokens=read / count,
+        output_tokens=made / count,
+        guessed_tokens=guessed / count,
+        cost=cost / count,
+    )
 
 
 class ScriptedClient:

@@ -45,12 +45,13 @@ FROM_1: Final = (
     "ALTER TABLE runs ADD COLUMN expected INTEGER",
     "ALTER TABLE runs ADD COLUMN maximum INTEGER",
     "ALTER TABLE runs ADD COLUMN models TEXT NOT NULL DEFAULT '{}'",
+    "ALTER TABLE runs ADD COLUMN correction INTEGER",
     *HISTORY,
     """UPDATE settlements SET metered = 0 WHERE status = 'ok' AND cost = 0
         AND number IN (SELECT number FROM attempts WHERE tier = 'target')""",
     "INSERT INTO origins SELECT run_id, min(at), '{}' FROM attempts GROUP BY run_id",
     """INSERT INTO usual SELECT a.suite, a.endpoint, a.role, count(*), sum(s.input_tokens),
-            sum(s.output_tokens)
+            sum(s.output_tokens), sum(s.input_tokens), sum(coalesce(s.cost, 0))
         FROM (SELECT * FROM settlements WHERE status = 'ok' AND input_tokens IS NOT NULL
             AND output_tokens IS NOT NULL ORDER BY number DESC LIMIT 4000) s
         JOIN attempts a USING (number) GROUP BY 1, 2, 3""",

@@ -6,19 +6,22 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from typing import Final
 
+from evalrunner.engine.habits import length_of
 from evalrunner.engine.ports import LedgerDay, PastEstimate, Settlement, Usual
 from evalrunner.values.ceilings import utc_day
 from evalrunner.values.money import Picodollars
-from evalrunner.values.pricing import plausible
 
 FORGET_FROM: Final = 4000
-"""Of how many calls of one kind the usual length is kept: beyond that, older ones count half."""
+"""Of how many calls of one kind the usual length is kept: beyond that, older ones of the suite count
+half, of whatever kind, since how many there are of each is looked at too."""
 
-_LENGTH: Final = """INSERT INTO usual VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
+_LENGTH: Final = """INSERT INTO usual VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
     count = count + excluded.count, input_tokens = input_tokens + excluded.input_tokens,
-    output_tokens = output_tokens + excluded.output_tokens"""
+    output_tokens = output_tokens + excluded.output_tokens,
+    guessed_tokens = guessed_tokens + excluded.guessed_tokens, cost = cost + excluded.cost"""
 _FORGET: Final = f"""UPDATE usual SET count = count / 2, input_tokens = input_tokens / 2,
-    output_tokens = output_tokens / 2 WHERE count > {FORGET_FROM}"""
+    output_tokens = output_tokens / 2, guessed_tokens = guessed_tokens / 2, cost = cost / 2
+    WHERE suite IN (SELECT suite FROM usual WHERE count > {FORGET_FROM})"""
 _FIRST: Final = "SELECT at FROM {} WHERE run_id != ? ORDER BY at LIMIT 1"
 
 Kind = tuple[str, str, str]
@@ -75,17 +78,13 @@ def held(connection: sqlite3.Connection, scope: str) -> Picodollars:
 
 
 def learn_lengths(connection: sqlite3.Connection, ended: Iterable[tuple[Kind, Settlement]]) -> None:
-    """Adds to the usual lengths those calls whose tokens were counted."""
-    lengths: dict[Kind, tuple[int, int, int]] = {}
+    """Adds to what is usual those calls whose tokens were counted, or that nobody counts any of."""
+    lengths: dict[Kind, list[int]] = {}
     for kind, settlement in ended:
-        usage = settlement.usage
-        if settlement.status == "ok" and plausible(usage):
-            count, inputs, outputs = lengths.get(kind, (0, 0, 0))
-            inputs, outputs = (
-                inputs + (usage.input_tokens or 0),
-                outputs + (usage.output_tokens or 0),
-            )
-            lengths[kind] = count + 1, inputs, outputs
+        length = length_of(settlement)
+        if length is not None:
+            known = lengths.get(kind, (0,) * len(length))
+            lengths[kind] = [mine + more for mine, more in zip(known, length, strict=True)]
     if lengths:
         connection.executemany(_LENGTH, [(*kind, *length) for kind, length in lengths.items()])
         connection.execute(_FORGET)
@@ -96,20 +95,31 @@ def usual_lengths(connection: sqlite3.Connection) -> dict[Kind, Usual]:
     rows = connection.execute("SELECT * FROM usual WHERE count > 0")
     return {
         (suite, endpoint, role): Usual(
-            count=count, input_tokens=inputs / count, output_tokens=outputs / count
+            count=count,
+            input_tokens=inputs / count,
+            output_tokens=outputs / count,
+            guessed_tokens=guessed / count,
+            cost=cost / count,
         )
-        for suite, endpoint, role, count, inputs, outputs in rows
+        for suite, endpoint, role, count, inputs, outputs, guessed, cost in rows
     }
 
 
 def estimates_of(connection: sqlite3.Connection, suite: str, limit: int) -> list[PastEstimate]:
     """What the last runs of a suite expected to pay and paid, the newest first."""
     rows = connection.execute(
-        "SELECT run_id, at, expected, maximum, incurred FROM runs WHERE suite = ? AND expected > 0"
-        " AND maximum IS NOT NULL AND incurred IS NOT NULL ORDER BY at DESC, number DESC LIMIT ?",
+        "SELECT run_id, at, expected, maximum, incurred, correction FROM runs WHERE suite = ?"
+        " AND expected > 0 AND incurred IS NOT NULL ORDER BY at DESC, number DESC LIMIT ?",
         (suite, limit),
     )
     return [
-        PastEstimate(run_id=run_id, at=at, expected=expected, maximum=maximum, incurred=incurred)
-        for run_id, at, expected, maximum, incurred in rows
+        PastEstimate(
+            run_id=run_id,
+            at=at,
+            expected=expected,
+            maximum=maximum,
+            incurred=incurred,
+            correction=correction,
+        )
+        for run_id, at, expected, maximum, incurred, correction in rows
     ]

@@ -92,8 +92,8 @@ def run_row(row: RunRow) -> tuple[object, ...]:
     """The columns of a run's row of one suite, in the order of ``ADD_RUN``."""
     counted = (row.cases, row.passed, row.calls, row.incurred, row.nominal, row.hits)
     models = json.dumps({name: dict(asked) for name, asked in row.models.items()})
-    estimate = (row.expected, row.maximum)
-    return (row.run_id, row.at, tags_text(row.tags), row.suite, *counted, *estimate, models)
+    estimate = (row.expected, row.maximum, models, row.correction)
+    return (row.run_id, row.at, tags_text(row.tags), row.suite, *counted, *estimate)
 
 
 def tags_text(tags: Mapping[str, str]) -> str:

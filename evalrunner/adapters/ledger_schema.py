@@ -19,6 +19,7 @@ HISTORY = (
     """CREATE TABLE usual (
         suite TEXT NOT NULL, endpoint TEXT NOT NULL, role TEXT NOT NULL, count INTEGER NOT NULL,
         input_tokens INTEGER NOT NULL, output_tokens INTEGER NOT NULL,
+        guessed_tokens INTEGER NOT NULL, cost INTEGER NOT NULL,
         PRIMARY KEY (suite, endpoint, role)
     ) WITHOUT ROWID""",
     "CREATE INDEX origins_at ON origins (at)",
@@ -52,14 +53,16 @@ SCHEMA = (
         number INTEGER PRIMARY KEY, run_id TEXT NOT NULL, at REAL NOT NULL, suite TEXT NOT NULL,
         cases INTEGER NOT NULL, passed INTEGER NOT NULL, calls INTEGER NOT NULL, incurred INTEGER,
         nominal INTEGER, tags TEXT NOT NULL, hits INTEGER NOT NULL DEFAULT 0, expected INTEGER,
-        maximum INTEGER, models TEXT NOT NULL DEFAULT '{}', UNIQUE (run_id, suite)
+        maximum INTEGER, models TEXT NOT NULL DEFAULT '{}', correction INTEGER,
+        UNIQUE (run_id, suite)
     )""",
     *HISTORY,
     f"PRAGMA application_id = {APPLICATION}",
     f"PRAGMA user_version = {SCHEMA_VERSION}",
 )
 ADD_RUN = """INSERT OR IGNORE INTO runs (run_id, at, tags, suite, cases, passed, calls, incurred,
-    nominal, hits, expected, maximum, models) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+    nominal, hits, expected, maximum, models, correction)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
 
 
 def append_run(

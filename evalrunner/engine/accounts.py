@@ -42,6 +42,14 @@ class Accounts:
             self._prices[endpoint] = self._book.resolve(self._endpoints[endpoint])
         return self._prices[endpoint]
 
+    def is_application(self, endpoint: str) -> bool:
+        """Whether the name is that of an application, which says what it cost when it has answered."""
+        return self._endpoints[endpoint].provider == "application"
+
+    def timeout_seconds(self, endpoint: str) -> float:
+        """The deadline of one attempt at an endpoint."""
+        return self._endpoints[endpoint].timeout_seconds
+
     def worst_case(self, request: Request) -> Picodollars | None:
         """The most that one attempt at the request can cost; ``None`` is unknown.
 

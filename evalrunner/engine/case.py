@@ -79,7 +79,7 @@ def case_flow(case: EvalCase) -> Flow[CaseResult]:
     first = yield from _examine(case, case.proxy)
     if first.outcome is not Outcome.FAILED or not case.panel.plan.confirm:
         return first
-    final = yield from _examine(case, case.target)
+    final = yield from _examine(case, replace(case.target, role="confirm"))
     return replace(final, confirmed_from=first.subject, records=first.records + final.records)
 
 

@@ -251,6 +251,7 @@ class Executor:
             latency_seconds=response.latency_seconds,
             calls=response.calls,
             metered=isinstance(call.request, ModelRequest) or response.reported_usd is not None,
+            guessed_tokens=expected_input_tokens(call.request),
         )
         if response.complete and _cacheable(call.request):
             await self._answers.keep(call.key, response_to_bytes(response))
@@ -302,6 +303,7 @@ class Executor:
         error: str | None = None,
         calls: int | None = None,
         metered: bool = True,
+        guessed_tokens: int | None = None,
     ) -> Settlement:
         return Settlement(
             id=attempt_id,
@@ -314,6 +316,7 @@ class Executor:
             error=error,
             calls=calls,
             metered=metered,
+            guessed_tokens=guessed_tokens,
         )
 
 

@@ -185,6 +185,8 @@ class Settlement:
     ``status`` is ``ok``, ``error`` (nothing was billed) or ``possibly_paid`` (nobody knows).
     ``calls`` is how many model calls an application made for its answer, where it says;
     ``metered`` is false for an application that does not say what its answer cost.
+    ``guessed_tokens`` is how long its prompt had been expected to be, told from its size: the ledger
+    learns from it how such prompts turn out, and does not keep it call by call.
     """
 
     id: str
@@ -197,6 +199,7 @@ class Settlement:
     error: str | None = None
     calls: int | None = None
     metered: bool = True
+    guessed_tokens: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -209,7 +212,9 @@ class RunRow:
         incurred: What was paid; ``None`` is unknown, here as in all money.
         nominal: What would have been paid with an empty cache.
         expected: What the run expected to pay before it began; ``None`` where nobody estimated it.
-        maximum: The most that it could have paid.
+        maximum: The most that it could have paid; ``None`` where nothing bounded it.
+        correction: What the estimate had been multiplied with, in millionths; ``None`` where the run
+            teaches nothing about estimates: it had no history to go by, or did not ask all it meant to.
         models: By endpoint, what it was asked: ``hits``, ``calls``, ``incurred``, ``nominal``.
         tags: Where the run came from: ``sha``, ``branch``, ``pr``, ``ci``, ``ci_run``, ``event``.
     """
@@ -226,6 +231,7 @@ class RunRow:
     hits: int = 0
     expected: Picodollars | None = None
     maximum: Picodollars | None = None
+    correction: int | None = None
     models: Mapping[str, Mapping[str, int | None]] = field(
         default_factory=dict[str, Mapping[str, "int | None"]]
     )
@@ -295,22 +301,32 @@ class LedgerDay:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usual:
-    """How long the recent calls of one kind were: mean tokens, over ``count`` of them."""
+    """What the recent calls of one kind were like: means over ``count`` of them.
+
+    Attributes:
+        input_tokens: Of the prompt, as the provider counted; 0 where nothing is counted.
+        output_tokens: The same of the answer.
+        guessed_tokens: Of the prompt, as its size had suggested; 0 where nobody guessed.
+        cost: What a call cost, in picodollars.
+    """
 
     count: int
     input_tokens: float
     output_tokens: float
+    guessed_tokens: float = 0.0
+    cost: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PastEstimate:
-    """What a run of a suite expected to pay, and what it paid."""
+    """What a run of a suite expected to pay, and what it paid; see :class:`RunRow`."""
 
     run_id: str
     at: float
     expected: Picodollars
-    maximum: Picodollars
+    maximum: Picodollars | None
     incurred: Picodollars
+    correction: int | None = None
 
 
 class LedgerHistory(Protocol):
@@ -335,7 +351,11 @@ class LedgerHistory(Protocol):
         ...
 
     def usual_usage(self) -> Mapping[tuple[str, str, str], Usual]:
-        """By suite, endpoint and role, how long recent calls were whose tokens were counted."""
+        """By suite, endpoint and role, what recent calls were like that were answered.
+
+        Calls count whose tokens were counted, or that nobody counts any of. Where there are too many
+        to be recent, all kinds of a suite are forgotten alike.
+        """
         ...
 
     def past_estimates(self, suite: str, limit: int) -> Sequence[PastEstimate]:

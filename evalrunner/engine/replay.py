@@ -78,8 +78,9 @@ class StoreReader:
         store: Where answers are kept; without one (``--no-cache``) nothing is found.
         accounts: Prices answers.
         stored_after: The bound on their age, in seconds since 1970.
-        again: The roles that are asked again whatever is kept: ``subject`` for ``--recache``,
-            ``judge`` for ``--rejudge``. A verdict on a text that came out the same is thus kept.
+        again: The roles that are asked again whatever is kept: ``subject`` and ``confirm`` for
+            ``--recache``, ``judge`` for ``--rejudge``. A verdict on a text that came out the same is
+            thus kept.
     """
 
     def __init__(

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 from evalrunner.engine.accounts import Accounts
+from evalrunner.engine.budgets import Limit, budget_gates, limits
 from evalrunner.engine.case import EvalCase
-from evalrunner.engine.estimate import estimate
+from evalrunner.engine.estimate import Estimator, estimate
+from evalrunner.engine.habits import Habits
 from evalrunner.engine.ports import CacheStore, Ledger, Progress, RunRow
 from evalrunner.engine.replay import OpenCase, Replay, StoreReader, replay
 from evalrunner.errors import BudgetExceeded, FrozenMiss, Interrupted, NotAsked
 from evalrunner.values.ceilings import Ceilings
 from evalrunner.values.exit_code import ExitCode
+from evalrunner.values.forecast import Forecast
 from evalrunner.values.kept import KeptRows
-from evalrunner.values.money import Picodollars, usd_text
+from evalrunner.values.money import ZERO, Picodollars
 from evalrunner.values.result import (
     CacheInfo,
     CaseResult,
@@ -26,7 +30,7 @@ from evalrunner.values.result import (
     RunReport,
 )
 from evalrunner.values.spec import RepeatSpec, Suite
-from evalrunner.values.summary import ModelTally, Summary
+from evalrunner.values.summary import ModelTally, Summary, Tally
 from evalrunner.verdict.gates import Verdict, decide, exit_code
 from evalrunner.verdict.summary import summarise, summary_of
 
@@ -58,6 +62,8 @@ class RunSetup:
         warnings: What the user should know, one line each.
         progress: Is told of every case that ends.
         kept: Rows of the suites that are taken over from an earlier run and not among *cases*.
+        habits: What earlier runs tell about calls; asked for where something is open.
+        held_in_month: What counts against the month's ceiling already.
     """
 
     suites: Sequence[Suite]
@@ -79,6 +85,8 @@ class RunSetup:
     warnings: Sequence[str] = ()
     progress: Progress | None = None
     kept: KeptRows | None = None
+    habits: Callable[[], Habits] = Habits
+    held_in_month: Callable[[], Picodollars] = lambda: ZERO
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,15 +95,15 @@ class Preflight:
 
     Attributes:
         known: The cases that kept answers have ended, and those that wait for one.
-        expected: What the waiting ones will cost.
-        by_suite: The same for each suite, where there are several.
+        estimator: What prices the waiting ones, case by case.
+        forecast: What they will ask and cost.
         budgets: The gates that were decided on that.
         refused: Whether nothing may be asked.
     """
 
     known: Replay
-    expected: CostEstimate
-    by_suite: Mapping[str, CostEstimate]
+    estimator: Estimator
+    forecast: Forecast
     budgets: tuple[GateDecision, ...]
     refused: bool
 
@@ -103,34 +111,46 @@ class Preflight:
 def run_cases(setup: RunSetup) -> RunReport:
     """Answers what is kept, asks for the rest if it may be paid, and says what came of it."""
     before = preflight(setup)
-    stopped = None if before.refused else _ask(setup, before.known)
+    stopped = None if before.refused else _ask(setup, before)
     return conclude(setup, before, stopped=stopped)
 
 
 def preflight(setup: RunSetup) -> Preflight:
     """Answers what is kept, and decides whether the rest may be asked for. Nothing is spent."""
     known = replay(setup.cases, setup.reader)
-    expected = estimate(known.open, setup.accounts)
-    budgets = _budgets(setup, known.open, expected)
+    estimator = estimate(known.open, setup.accounts, setup.habits)
+    forecast = estimator.forecast()
+    found = _limits(setup, pays=bool(known.open))
+    budgets = tuple(budget_gates(found, forecast, may_refuse=setup.preflight))
     held = all(one.decision is Decision.PASS for one in budgets)
     return Preflight(
         known=known,
-        expected=expected,
-        by_suite=_by_suite(setup, known.open),
+        estimator=estimator,
+        forecast=forecast,
         budgets=budgets,
         refused=not held and not setup.warn_only,
     )
 
 
-def _ask(setup: RunSetup, known: Replay) -> int | None:
-    """Closes what is open: by asking, or by saying why nobody was asked."""
+def _limits(setup: RunSetup, *, pays: bool) -> tuple[Limit, ...]:
+    """What may be spent. A run that asks nobody leaves the month's account alone."""
+    if setup.frozen:
+        return ()
+    counted = pays and setup.ceilings.month is not None
+    return limits(setup.ceilings, setup.held_in_month() if counted else ZERO)
+
+
+def _ask(setup: RunSetup, before: Preflight) -> int | None:
+    """Closes what is open: by asking, or by saying why nobody was asked and what it would cost."""
+    known = before.known
     if setup.progress:
         for result in known.finished.values():
             setup.progress.case_done(result.outcome)
     if setup.frozen:
         miss = FrozenMiss("frozen, and the cache has no answer")
         for case in known.open:
-            known.finished[case.index] = _close(case, miss)
+            price = before.estimator.price(case)
+            known.finished[case.index] = replace(_close(case, miss), price=price)
         return None
     if not known.open:
         return None
@@ -147,57 +167,6 @@ def _close(case: OpenCase, refusal: NotAsked) -> CaseResult:
     result = case.throw(refusal)
     assert result is not None  # a flow that is refused an answer ends
     return result
-
-
-def _budgets(
-    setup: RunSetup, open_cases: Sequence[OpenCase], expected: CostEstimate
-) -> tuple[GateDecision, ...]:
-    """The budget gates before anything is spent: only an *expected* cost can refuse a start."""
-    if setup.frozen:
-        return ()
-    whole = [limit for limit in (setup.ceilings.run, setup.ceilings.month) if limit is not None]
-    gates = [_budget(setup, min(whole), expected)] if whole else []
-    for suite, limit in setup.ceilings.suites.items():
-        part = [case for case in open_cases if case.case.ref.suite == suite]
-        gates.append(_budget(setup, limit, estimate(part, setup.accounts), suite=suite))
-    return tuple(gates)
-
-
-def _by_suite(setup: RunSetup, open_cases: Sequence[OpenCase]) -> dict[str, CostEstimate]:
-    """The estimate of each suite, where there are several."""
-    if len(setup.suites) < 2:
-        return {}
-    parts: dict[str, list[OpenCase]] = {suite.name: [] for suite in setup.suites}
-    for case in open_cases:
-        parts[case.case.ref.suite].append(case)
-    return {name: estimate(part, setup.accounts) for name, part in parts.items()}
-
-
-def _budget(
-    setup: RunSetup, ceiling: Picodollars, expected: CostEstimate, *, suite: str | None = None
-) -> GateDecision:
-    limit = usd_text(ceiling)
-    if expected.expected is None:
-        return GateDecision(
-            name="budget",
-            suite=suite,
-            decision=Decision.INCONCLUSIVE,
-            limit=limit,
-            detail="a model has no known price, so that no ceiling can hold: give it a price: "
-            "in evalrunner.yaml",
-        )
-    over = setup.preflight and expected.expected > ceiling
-    detail = f"expected ${usd_text(expected.expected)}, ceiling ${limit}"
-    if not over and expected.maximum is not None and expected.maximum > ceiling:
-        detail += f"; the worst case ${usd_text(expected.maximum)} would stop at the ceiling"
-    return GateDecision(
-        name="budget",
-        suite=suite,
-        decision=Decision.FAIL if over else Decision.PASS,
-        observed=usd_text(expected.expected),
-        limit=limit,
-        detail=detail + ("; nothing was spent" if over else ""),
-    )
 
 
 def conclude(
@@ -238,8 +207,8 @@ def conclude(
         gates=verdict.gates,
         failures=verdict.failures,
         cost_ratio=CostRatio(detail="add cost.production to evalrunner.yaml to switch it on"),
-        estimate=before.expected,
-        estimates=before.by_suite,
+        estimate=before.forecast.estimate,
+        estimates=before.forecast.by_suite,
         cache=_cache_info(setup),
         possibly_paid=setup.ledger.open_reservations(setup.info.id),
         warnings=tuple(setup.warnings),
@@ -287,15 +256,14 @@ def _cache_info(setup: RunSetup) -> CacheInfo:
 def run_rows(report: RunReport, at: float, tags: Mapping[str, str]) -> list[RunRow]:
     """The rows of a run for the ledger's history, one a suite."""
     sums = summary_of(report).by_suite
-    alone = report.estimate if len(sums) == 1 else None
-    return [_run_row(report, at, tags, name, alone) for name in sums]
+    return [_run_row(report, at, tags, name, part) for name, part in sums.items()]
 
 
 def _run_row(
-    report: RunReport, at: float, tags: Mapping[str, str], suite: str, alone: CostEstimate | None
+    report: RunReport, at: float, tags: Mapping[str, str], suite: str, part: Tally
 ) -> RunRow:
-    part = summary_of(report).by_suite[suite]
-    expected = alone or report.estimates.get(suite)
+    estimated = report.estimates.get(suite, _NOTHING)
+    whole = not (part.not_run or part.errored)
     return RunRow(
         run_id=report.run.id,
         at=at,
@@ -306,11 +274,15 @@ def _run_row(
         hits=part.hits,
         incurred=part.incurred.amount,
         nominal=part.nominal.amount,
-        expected=expected.expected if expected else None,
-        maximum=expected.maximum if expected else None,
+        expected=estimated.expected,
+        maximum=estimated.maximum,
+        correction=estimated.correction if whole else None,
         models={name: _asked(model) for name, model in part.by_model.items()},
         tags=tags,
     )
+
+
+_NOTHING: Final = CostEstimate(expected=ZERO, maximum=ZERO)
 
 
 def _asked(model: ModelTally) -> dict[str, int | None]:

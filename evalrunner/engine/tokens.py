@@ -2,28 +2,34 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from evalrunner.values.exchange import ModelRequest, Request
 from evalrunner.values.spec import DEFAULT_MAX_TOKENS
 
-MESSAGE_OVERHEAD = 8
+MESSAGE_OVERHEAD: Final = 8
 """Tokens that a chat format adds to each message, at the most."""
 
-BYTES_PER_TOKEN = 4
+BYTES_PER_TOKEN: Final = 4
 """What English prose takes in the common vocabularies."""
+
+MOST_RECOUNTED: Final = 4
+"""Into so many tokens at the most one model splits what is one token to another: a vocabulary that falls
+back to bytes has four for a character outside of it."""
 
 
 def max_input_tokens(request: Request) -> int:
     """An upper bound: no byte-level tokenizer makes more tokens than there are bytes."""
     if not isinstance(request, ModelRequest):
         return 0
-    return _bytes(request) + MESSAGE_OVERHEAD * len(request.messages)
+    return content_bytes(request) + MESSAGE_OVERHEAD * len(request.messages)
 
 
 def expected_input_tokens(request: Request) -> int:
     """What to expect of ordinary text."""
     if not isinstance(request, ModelRequest):
         return 0
-    return -(-_bytes(request) // BYTES_PER_TOKEN) + MESSAGE_OVERHEAD * len(request.messages)
+    return -(-content_bytes(request) // BYTES_PER_TOKEN) + MESSAGE_OVERHEAD * len(request.messages)
 
 
 def max_output_tokens(request: Request) -> int:
@@ -34,7 +40,8 @@ def max_output_tokens(request: Request) -> int:
     return limit if isinstance(limit, int) else DEFAULT_MAX_TOKENS
 
 
-def _bytes(request: ModelRequest) -> int:
+def content_bytes(request: ModelRequest) -> int:
+    """The size of everything that the model reads, without what the chat format adds."""
     size = _length(request.tools) + _length(request.response_format)
     for message in request.messages:
         size += _length(message.content)

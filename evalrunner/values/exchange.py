@@ -86,7 +86,8 @@ class ModelRequest:
         repeat: The index of this draw; 0 for judges, so that equal texts are judged once.
         endpoint: The name in ``models:`` through which the call goes.
         tier: What the call counts as in reports.
-        role: ``subject`` for an answer under test, ``judge`` for a verdict.
+        role: ``subject`` for an answer under test, ``confirm`` for the target's answer where the
+            proxy's failed, ``judge`` for a verdict.
         suite: The suite that pays.
         case_id: The case that asks.
         check: The type of the check that asks, for a judge.

@@ -111,6 +111,7 @@ class CaseResult:
         checks: The verdict of each check, in the order written.
         records: Every model call that this case made or was answered from the store, in order, with
             the tier and endpoint it counts for.
+        price: What it would cost to ask for what a frozen case lacks.
     """
 
     case: CaseRef
@@ -120,6 +121,7 @@ class CaseResult:
     confirmed_from: Subject | None = None
     checks: tuple[CheckResult, ...] = ()
     records: tuple[ChargedCall, ...] = ()
+    price: CostEstimate | None = None
 
 
 @quickly_made
@@ -186,10 +188,18 @@ class Failure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CostEstimate:
-    """What a run was expected to cost before it ran; ``None`` where a price is unknown."""
+    """What a run was expected to cost before it ran; ``None`` where a price is unknown.
+
+    Attributes:
+        maximum: With every confirmation and every retry; ``None`` also where nothing bounds it, as with
+            an application, which says what it cost when it has answered.
+        correction: What the expected cost has been multiplied with for the errors of earlier
+            estimates, in millionths; ``None`` where there was no history to go by.
+    """
 
     expected: Picodollars | None
     maximum: Picodollars | None
+    correction: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -240,7 +250,7 @@ class RunReport:
     """Everything that a run has to say; every output is a rendering of it.
 
     Attributes:
-        estimates: The estimate of each suite, where there are several.
+        estimates: The estimate of each suite that something was to be asked for.
         summary: The sums, where somebody has added them up; ``None``: those of ``cases``.
         gate_specs: When each suite holds, so that shards can be judged again as one.
         repeats: How often each suite's rows are drawn; a suite that is not named draws once.

@@ -51,8 +51,8 @@ class Command:
     @property
     def asked_again(self) -> tuple[str, ...]:
         """The roles of requests that are asked whatever the cache holds."""
-        asked = (("subject", self.recache), ("judge", self.rejudge))
-        return tuple(role for role, again in asked if again)
+        answers = ("subject", "confirm") if self.recache else ()
+        return (*answers, "judge") if self.rejudge else answers
 
     def selection(self, only: frozenset[str] | None) -> Selection:
         """The cases that are taken; *only* are the ids of ``--only-failed``."""

@@ -144,6 +144,7 @@ def _said(report: RunReport) -> dict[str, object]:
         summary=Summary(by_suite=suites),
         gates=tuple(_unspent(gate) if gate.name == "budget" else gate for gate in report.gates),
         estimate=CostEstimate(expected=ZERO, maximum=ZERO),
+        estimates={},
         possibly_paid=ZERO,
     )
     total = Summary(by_suite=suites).total

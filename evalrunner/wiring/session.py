@@ -28,6 +28,7 @@ from evalrunner.values.result import RunInfo, RunReport
 from evalrunner.version import __version__
 from evalrunner.wiring.advice import check_cautions, uncached_targets, undated_aliases
 from evalrunner.wiring.command import Command
+from evalrunner.wiring.history import habits_in
 from evalrunner.wiring.no_ledger import NoLedger
 from evalrunner.wiring.opening import Opened, open_run
 from evalrunner.wiring.past_runs import failed_in, load_run
@@ -206,6 +207,8 @@ def setup_for(
         frozen=command.frozen,
         warn_only=command.warn_only,
         draws=command.repeat,
+        habits=lambda: habits_in(opened.ledger, [suite.name for suite in suites]),
+        held_in_month=lambda: opened.ledger.held_in_month(opened.started),
         warnings=[
             *opened.project.notes,
             *opened.warnings,
@@ -279,10 +282,9 @@ def _cache_mode(command: Command) -> str:
         return "off"
     if command.frozen:
         return "read-only"
-    asked_again = command.asked_again
-    if len(asked_again) == 1:
+    if command.recache != command.rejudge:
         return "write-only for answers" if command.recache else "write-only for verdicts"
-    return "write-only" if asked_again else "read-write"
+    return "write-only" if command.recache else "read-write"
 
 
 def _info(command: Command, opened: Opened) -> RunInfo:

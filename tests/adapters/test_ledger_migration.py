@@ -93,7 +93,9 @@ def test_the_past_of_an_old_ledger_can_be_told(path: Path) -> None:
     assert (second.unmetered_calls, second.calls, second.runs) == (1, 3, 1)
     assert ledger.began() == 86399.0
     assert ledger.usual_usage() == {
-        ("s", "e", "subject"): Usual(count=1, input_tokens=30, output_tokens=4)
+        ("s", "e", "subject"): Usual(
+            count=1, input_tokens=30, output_tokens=4, guessed_tokens=30, cost=7
+        )
     }
 
 
@@ -107,7 +109,7 @@ def test_an_old_ledger_goes_on(path: Path) -> None:
 
 
 def test_a_run_that_paid_nothing_is_appended_to_a_ledger_of_this_version_alone(path: Path) -> None:
-    row = ["s", 3, 3, 0, 0, 9, 3, 0, 0, '{"e": {"hits": 3}}']
+    row = ["s", 3, 3, 0, 0, 9, 3, 0, 0, '{"e": {"hits": 3}}', None]
     with pytest.raises(OSError, match="not a ledger of this version"):
         append_run(str(path), "late", 90000.0, '{"pr": "7"}', [row])
     ledger = SqliteLedger(path, run_id="new")

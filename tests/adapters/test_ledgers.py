@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from evalrunner.adapters import ledger_past
 from evalrunner.adapters.ledger_sqlite import SqliteLedger
 from evalrunner.engine.ports import Attempt, LedgerDay, RunRow, Settlement, Usual
 from evalrunner.errors import LedgerError
@@ -265,10 +266,42 @@ def test_usual_lengths_are_means_of_what_was_counted(ledger_with: Opener) -> Non
             Usage(output_tokens=5),
         ]
     ):
-        ledger.settle([replace(settled(number), usage=usage)])
+        ledger.settle([replace(settled(number), usage=usage, guessed_tokens=12 + number)])
     ledger.settle([settled(9, status="possibly_paid", cost=None)])
     assert dict(ledger.usual_usage()) == {
-        ("s", "small", "subject"): Usual(count=2, input_tokens=15, output_tokens=4.5)
+        ("s", "small", "subject"): Usual(
+            count=2, input_tokens=15, output_tokens=4.5, guessed_tokens=12.5, cost=4
+        )
+    }
+
+
+def test_what_nobody_counts_the_tokens_of_is_usual_all_the_same(ledger_with: Opener) -> None:
+    """An application that tells its cost alone."""
+    ledger = ledger_with(Ceilings())
+    ledger.reserve([attempt(1), attempt(2)])
+    ledger.settle([replace(settled(1), usage=Usage()), replace(settled(2, cost=6), usage=Usage())])
+    assert dict(ledger.usual_usage()) == {
+        ("s", "small", "subject"): Usual(count=2, input_tokens=0, output_tokens=0, cost=5)
+    }
+
+
+def test_all_kinds_of_a_suite_are_forgotten_alike(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """How often one follows another is told from their counts."""
+    monkeypatch.setattr(
+        "evalrunner.adapters.ledger_past._FORGET", ledger_past._FORGET.replace("4000", "4")
+    )
+    ledger = SqliteLedger(tmp_path / "ledger.sqlite3", run_id="r")
+    attempts = [replace(attempt(n), role="judge" if n % 2 else "subject") for n in range(12)]
+    ledger.reserve([*attempts, attempt(99, suite="t")])
+    ledger.settle([settled(99)])
+    ledger.settle([settled(n) for n in range(12)])
+    counts = {kind: usual.count for kind, usual in ledger.usual_usage().items()}
+    assert counts == {
+        ("s", "small", "subject"): 3,
+        ("s", "small", "judge"): 3,
+        ("t", "small", "subject"): 1,
     }
 
 

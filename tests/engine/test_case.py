@@ -69,8 +69,8 @@ def test_the_judge_is_in_the_result() -> None:
     ("proxy_says", "target_says", "outcome", "endpoints"),
     [
         ("{}", [], Outcome.PASSED, ["subject@small"]),
-        ("no", ["{}"], Outcome.PASSED, ["subject@small", "subject@large"]),
-        ("no", ["no"], Outcome.FAILED, ["subject@small", "subject@large"]),
+        ("no", ["{}"], Outcome.PASSED, ["subject@small", "confirm@large"]),
+        ("no", ["no"], Outcome.FAILED, ["subject@small", "confirm@large"]),
     ],
 )
 def test_a_failure_on_the_proxy_counts_only_when_the_target_fails_too(

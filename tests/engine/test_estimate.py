@@ -8,10 +8,12 @@ from hypothesis import strategies as st
 
 from evalrunner.engine.accounts import Accounts
 from evalrunner.engine.estimate import EXPECTED_OUTPUT_TOKENS, estimate
+from evalrunner.engine.habits import Habits
 from evalrunner.engine.replay import StoreReader, replay
 from evalrunner.engine.tokens import expected_input_tokens, max_input_tokens, max_output_tokens
 from evalrunner.testing import MemoryStore
 from evalrunner.values.exchange import Message, ModelRequest, TargetRequest
+from evalrunner.values.forecast import Forecast
 from evalrunner.values.money import Picodollars
 from evalrunner.values.result import CostEstimate
 from evalrunner.values.spec import DEFAULT_MAX_TOKENS, CheckSpec, Endpoint
@@ -22,9 +24,15 @@ RUBRIC = CheckSpec(type="llm-rubric", value="polite")
 
 
 def estimated(*cases: object, endpoints: dict[str, Endpoint] | None = None) -> CostEstimate:
+    return forecast(*cases, endpoints=endpoints).estimate
+
+
+def forecast(
+    *cases: object, endpoints: dict[str, Endpoint] | None = None, habits: Habits | None = None
+) -> Forecast:
     accounts = Accounts(Book(), endpoints or ENDPOINTS)
     waiting = replay(cases, StoreReader(MemoryStore(), accounts)).open  # type: ignore[arg-type]
-    return estimate(waiting, accounts)
+    return estimate(waiting, accounts, lambda: habits or Habits()).forecast()
 
 
 def test_nothing_open_costs_nothing() -> None:
@@ -32,15 +40,18 @@ def test_nothing_open_costs_nothing() -> None:
 
 
 def test_one_call() -> None:
-    """The prices are 1000 and 2000 picodollars a token; max_tokens is 20."""
+    """The prices are 1000 and 2000 picodollars a token; max_tokens is 20; a call has four attempts."""
     cost = estimated(case(contains("x"), text="12345678"))
     assert cost.expected == (2 + 8) * 1000 + 20 * 2000
-    assert cost.maximum == (8 + 8) * 1000 + 20 * 2000
+    assert cost.maximum == 4 * ((8 + 8) * 1000 + 20 * 2000)
 
 
-def test_equal_questions_are_counted_once() -> None:
+def test_equal_questions_are_expected_once_and_bounded_each() -> None:
+    """A question that failed for one case is asked again for the next."""
     once = estimated(case(contains("x")))
-    assert estimated(case(contains("x")), case(contains("y"), number=2)) == once
+    twice = estimated(case(contains("x")), case(contains("y"), number=2))
+    assert twice.expected == once.expected
+    assert twice.maximum == 2 * (once.maximum or 0)
 
 
 def test_judges_to_come_are_counted() -> None:
@@ -52,7 +63,8 @@ def test_a_confirmation_is_in_the_maximum_alone() -> None:
     cost = estimated(case(CheckSpec(type="is-json"), plan=CONFIRMED))
     assert cost.maximum is not None
     assert cost.expected is not None
-    assert cost.maximum > 2 * 20 * 2000 > cost.expected - 20 * 2000
+    assert cost.maximum >= 4 * 2 * 20 * 2000
+    assert cost.expected < 2 * 20 * 2000
 
 
 def test_an_unknown_price_makes_the_cost_unknown() -> None:

@@ -1,0 +1,90 @@
+"""The budget gates before anything is spent: does the expected cost fit below every ceiling?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from evalrunner.values.ceilings import Ceilings
+from evalrunner.values.forecast import Forecast
+from evalrunner.values.money import ZERO, Picodollars, usd_text
+from evalrunner.values.result import CostEstimate, Decision, GateDecision
+
+BUDGET = "budget"
+_NOTHING = CostEstimate(expected=ZERO, maximum=ZERO)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limit:
+    """The room that a ceiling leaves, and how it is told.
+
+    Attributes:
+        suite: The suite that it is a ceiling of; ``None`` for the whole run.
+        room: What may still be spent.
+        told: The ceiling in words.
+    """
+
+    suite: str | None
+    room: Picodollars
+    told: str
+
+
+def limits(ceilings: Ceilings, held_in_month: Picodollars = ZERO) -> tuple[Limit, ...]:
+    """What a run may spend as a whole, the tighter of its own ceiling and the month's, and each suite."""
+    whole: list[Limit] = []
+    if ceilings.run is not None:
+        whole.append(
+            Limit(suite=None, room=ceilings.run, told=f"ceiling ${usd_text(ceilings.run)}")
+        )
+    if ceilings.month is not None:
+        room = Picodollars(max(0, ceilings.month - held_in_month))
+        told = f"${usd_text(room)} left of this month's ${usd_text(ceilings.month)}"
+        if not held_in_month:
+            told = f"this month's ceiling ${usd_text(ceilings.month)}"
+        whole.append(Limit(suite=None, room=room, told=told))
+    suites = (
+        Limit(suite=suite, room=limit, told=f"ceiling ${usd_text(limit)}")
+        for suite, limit in ceilings.suites.items()
+    )
+    return (*sorted(whole, key=lambda limit: limit.room)[:1], *suites)
+
+
+def budget_gates(
+    found: tuple[Limit, ...], forecast: Forecast, *, may_refuse: bool = True
+) -> Iterator[GateDecision]:
+    """A decision for each limit: only an *expected* cost can refuse a start, never a maximum.
+
+    Args:
+        found: From :func:`limits`.
+        forecast: What will be asked.
+        may_refuse: Whether the expected cost decides at all (``--no-preflight``).
+    """
+    by_suite = forecast.by_suite
+    for limit in found:
+        cost = forecast.estimate if limit.suite is None else by_suite.get(limit.suite, _NOTHING)
+        yield _decided(limit, cost, may_refuse=may_refuse)
+
+
+def _decided(limit: Limit, cost: CostEstimate, *, may_refuse: bool) -> GateDecision:
+    if cost.expected is None:
+        return GateDecision(
+            name=BUDGET,
+            suite=limit.suite,
+            decision=Decision.INCONCLUSIVE,
+            limit=usd_text(limit.room),
+            detail="a model has no known price, so that no ceiling can hold: give it a price: "
+            "in evalrunner.yaml",
+        )
+    over = may_refuse and cost.expected > limit.room
+    detail = f"expected ${usd_text(cost.expected)}, {limit.told}"
+    if not over and (cost.maximum is None or cost.maximum > limit.room):
+        worst = "unknown" if cost.maximum is None else f"${usd_text(cost.maximum)}"
+        detail += f"; the worst case, {worst}, would stop at the ceiling"
+    return GateDecision(
+        name=BUDGET,
+        suite=limit.suite,
+        decision=Decision.FAIL if over else Decision.PASS,
+        observed=usd_text(cost.expected),
+        limit=usd_text(limit.room),
+        detail=detail + ("; nothing was spent" if over else ""),
+    )
