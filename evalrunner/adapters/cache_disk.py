@@ -169,7 +169,7 @@ class DiskStore:
         """What was seen since the store was opened."""
         return StoreStats(
             damaged=self._seal.damaged,
-            unproven=self._seal.unproven,
+            untrusted=self._seal.untrusted,
             writes=self._writes,
             degraded=self._file.trouble,
         )
@@ -217,9 +217,9 @@ class DiskStore:
 
     def verify(self) -> Verification:
         """Opens every entry of this namespace and epoch."""
-        before = self._seal.damaged + self._seal.unproven
+        before = self._seal.damaged + self._seal.untrusted
         sound = sum(1 for _ in self.entries())
-        damaged = self._seal.damaged + self._seal.unproven - before
+        damaged = self._seal.damaged + self._seal.untrusted - before
         return Verification(checked=sound + damaged, damaged=damaged)
 
     def size(self) -> StoreSize:

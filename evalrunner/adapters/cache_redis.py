@@ -166,7 +166,7 @@ class RedisStore:
         """What was seen since the store was opened."""
         return StoreStats(
             damaged=self._seal.damaged,
-            unproven=self._seal.unproven,
+            untrusted=self._seal.untrusted,
             writes=self._writes,
             degraded=self.trouble,
         )

@@ -110,7 +110,7 @@ class TieredStore:
             trouble.append(f"{self._left_over:,} answers are kept on this machine alone")
         return StoreStats(
             damaged=sum(seal.damaged for seal in seals),
-            unproven=sum(seal.unproven for seal in seals),
+            untrusted=sum(seal.untrusted for seal in seals),
             writes=self._writes,
             degraded="; ".join(trouble) or None,
         )

@@ -51,7 +51,7 @@ class Seal:
 
     Attributes:
         damaged: How many entries did not verify.
-        unproven: How many were intact, and no trusted key had signed them.
+        untrusted: How many were intact, and no trusted key had signed them.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class Seal:
     ) -> None:
         self.namespace = namespace
         self.damaged = 0
-        self.unproven = 0
+        self.untrusted = 0
         self._signer = signer
         self._verifier = verifier
 
@@ -93,7 +93,7 @@ class Seal:
             self.damaged += 1
             return None
         if not verifier.proves(found.digest, found.proof):
-            self.unproven += 1
+            self.untrusted += 1
             return None
         return Opened(found.body, found.stored_at)
 

@@ -14,7 +14,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Final, TypeVar
 
 from evalrunner.engine.ports import Attempt, CacheStore, Ledger, Settlement
+from evalrunner.engine.replay import StoreReader
 from evalrunner.errors import BudgetExceeded, LedgerError, ModelCallError
+from evalrunner.values.exchange import Reply, Request
 from evalrunner.values.fingerprint import Fingerprint
 
 T = TypeVar("T")
@@ -25,31 +27,99 @@ class StoreCommit:
 
     Args:
         store: Where answers are kept; ``None`` keeps none.
+        in_thread: The store waits for a server, and calls go on meanwhile: all that arrives until it
+            has answered goes together next.
+        private: Keeps what may not leave this machine; by default it is kept with the others.
     """
 
-    def __init__(self, store: CacheStore | None) -> None:
+    def __init__(
+        self,
+        store: CacheStore | None,
+        *,
+        in_thread: bool = False,
+        private: StoreCommit | None = None,
+    ) -> None:
         self._store = store
+        self._private = private
+        self._in_thread = in_thread
         self._bodies: dict[Fingerprint, bytes] = {}
         self._stored: list[asyncio.Future[None]] = []
+        self._writing: asyncio.Task[None] | None = None
 
-    async def keep(self, key: Fingerprint, body: bytes) -> None:
+    async def keep(self, key: Fingerprint, body: bytes, *, private: bool = False) -> None:
         """Returns when the answer is where a kill of this process cannot reach it."""
+        if private and self._private is not None:
+            return await self._private.keep(key, body)
         if self._store is None:
-            return
+            return None
         loop = asyncio.get_running_loop()
-        if not self._bodies:
+        if self._in_thread:
+            if self._writing is None:
+                self._writing = loop.create_task(self._write(self._store))
+        elif not self._bodies:
             loop.call_soon(self._commit, self._store)
         future: asyncio.Future[None] = loop.create_future()
         self._bodies[key] = body
         self._stored.append(future)
-        await future
+        return await future
 
     def _commit(self, store: CacheStore) -> None:
-        bodies, self._bodies = self._bodies, {}
-        stored, self._stored = self._stored, []
+        bodies, stored = self._take()
         store.put_many(bodies)
         for future in stored:
             _resolve(future, None)
+
+    async def _write(self, store: CacheStore) -> None:
+        while self._bodies:
+            bodies, stored = self._take()
+            await asyncio.to_thread(store.put_many, bodies)
+            for future in stored:
+                _resolve(future, None)
+        self._writing = None
+
+    def _take(self) -> tuple[dict[Fingerprint, bytes], list[asyncio.Future[None]]]:
+        taken = self._bodies, self._stored
+        self._bodies, self._stored = {}, []
+        return taken
+
+
+Asked = tuple[Request, Fingerprint]
+
+
+class StoreLookup:
+    """Finds kept answers one at a time; where that waits for a server, in groups and in a thread.
+
+    Args:
+        reader: Finds them.
+        in_thread: The store waits for a server.
+    """
+
+    def __init__(self, reader: StoreReader, *, in_thread: bool = False) -> None:
+        self._reader = reader
+        self._in_thread = in_thread
+        self._waiting: list[tuple[Asked, asyncio.Future[Reply | None]]] = []
+        self._asking: asyncio.Task[None] | None = None
+
+    async def find(self, request: Request, key: Fingerprint) -> Reply | None:
+        """The reply that is kept, or ``None``."""
+        if not self._in_thread:
+            return self._reader.find([(request, key)])[0]
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Reply | None] = loop.create_future()
+        self._waiting.append(((request, key), future))
+        if self._asking is None:
+            self._asking = loop.create_task(self._ask())
+        return await future
+
+    async def _ask(self) -> None:
+        while self._waiting:
+            waiting, self._waiting = self._waiting, []
+            asked = [one for one, _ in waiting]
+            bodies = await asyncio.to_thread(self._reader.bodies, asked)
+            found = self._reader.replies(asked, bodies)
+            for (_, future), reply in zip(waiting, found, strict=True):
+                _resolve(future, reply)
+        self._asking = None
 
 
 LINGER_SECONDS: Final = 0.01

@@ -11,7 +11,7 @@ from types import FrameType
 from typing import Final
 
 from evalrunner.engine.accounts import Accounts
-from evalrunner.engine.commit import LedgerCommit, StoreCommit
+from evalrunner.engine.commit import LedgerCommit, StoreCommit, StoreLookup
 from evalrunner.engine.executor import Executor
 from evalrunner.engine.garbage import seldom_collected
 from evalrunner.engine.lanes import Lane
@@ -34,7 +34,11 @@ class Crew:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Execution:
-    """What the paid part needs. ``crew`` and ``leases`` are called inside the loop and not before."""
+    """What the paid part needs. ``crew`` and ``leases`` are called inside the loop and not before.
+
+    ``store_waits`` says that the store may wait for a server, which no other call should wait for.
+    ``private`` keeps what may not leave this machine; without it, such answers are kept with the others.
+    """
 
     crew: Callable[[], Crew]
     leases: Callable[[], Leases | None]
@@ -47,6 +51,8 @@ class Execution:
     max_concurrency: int
     seed: int = 0
     progress: Progress | None = None
+    private: CacheStore | None = None
+    store_waits: bool = False
 
 
 def execute(
@@ -80,12 +86,14 @@ async def executing(execution: Execution) -> AsyncGenerator[Executor]:
     crew = execution.crew()
     money = LedgerCommit(execution.ledger)
     pay_once = PayOnce(execution.leases(), execution.reader, execution.clock)
+    private = StoreCommit(execution.private) if execution.private is not None else None
+    answers = StoreCommit(execution.store, in_thread=execution.store_waits, private=private)
     try:
         yield Executor(
             crew.lanes,
-            answers=StoreCommit(execution.store),
+            answers=answers,
+            lookup=StoreLookup(execution.reader, in_thread=execution.store_waits),
             money=money,
-            reader=execution.reader,
             accounts=execution.accounts,
             pay_once=pay_once,
             clock=execution.clock,

@@ -9,12 +9,13 @@ from itertools import count
 from random import Random
 
 from evalrunner.engine.accounts import Accounts
-from evalrunner.engine.commit import LedgerCommit, StoreCommit
+from evalrunner.engine.commit import LedgerCommit, StoreCommit, StoreLookup
 from evalrunner.engine.lanes import Lane
 from evalrunner.engine.limits import RetryPolicy
 from evalrunner.engine.pay_once import PayOnce
 from evalrunner.engine.ports import Attempt, Clock, Progress, Settlement
-from evalrunner.engine.replay import OpenCase, StoreReader
+from evalrunner.engine.replay import OpenCase
+from evalrunner.engine.stays_here import stays_here
 from evalrunner.engine.stored import response_to_bytes
 from evalrunner.engine.tokens import expected_input_tokens, max_output_tokens
 from evalrunner.errors import Interrupted, ModelCallError, NotAsked, RateLimited
@@ -49,7 +50,7 @@ class Executor:
         lanes: The way to each endpoint and application, by name.
         answers: Makes answers durable.
         money: Makes reservations and settlements durable.
-        reader: Finds kept answers.
+        lookup: Finds kept answers.
         accounts: Prices answers.
         pay_once: Says whether another run is paying for a request already.
         clock: Tells the time.
@@ -65,8 +66,8 @@ class Executor:
         lanes: Mapping[str, Lane],
         *,
         answers: StoreCommit,
+        lookup: StoreLookup,
         money: LedgerCommit,
-        reader: StoreReader,
         accounts: Accounts,
         pay_once: PayOnce,
         clock: Clock,
@@ -79,7 +80,7 @@ class Executor:
         self._lanes = lanes
         self._answers = answers
         self._money = money
-        self._reader = reader
+        self._lookup = lookup
         self._accounts = accounts
         self._pay_once = pay_once
         self._clock = clock
@@ -144,7 +145,7 @@ class Executor:
                 result = case.send(reply)
             if result is not None:
                 return result
-            reply = self._reader.find([(case.request, case.key)])[0]
+            reply = await self._lookup.find(case.request, case.key)
 
     async def answer(
         self, request: Request, key: Fingerprint, *, waits: Callable[[], None] = lambda: None
@@ -254,7 +255,8 @@ class Executor:
             guessed_tokens=expected_input_tokens(call.request),
         )
         if response.complete and _cacheable(call.request):
-            await self._answers.keep(call.key, response_to_bytes(response))
+            body = response_to_bytes(response)
+            await self._answers.keep(call.key, body, private=stays_here(call.request))
         self._money.settle(settlement)
         if self._progress:
             self._progress.call_done(cost)

@@ -75,13 +75,13 @@ class StoreStats:
 
     Attributes:
         damaged: Entries that were turned away because they do not verify.
-        unproven: Intact ones that were turned away because no trusted key has signed them.
+        untrusted: Intact ones that were turned away because no trusted key has signed them.
         writes: Entries stored.
         degraded: Why the store is of limited use, in one line; ``None`` while all is well.
     """
 
     damaged: int = 0
-    unproven: int = 0
+    untrusted: int = 0
     writes: int = 0
     degraded: str | None = None
 

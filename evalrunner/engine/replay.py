@@ -7,7 +7,7 @@ flows of a block take together.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -15,6 +15,7 @@ from evalrunner.engine.accounts import Accounts
 from evalrunner.engine.case import EvalCase, case_flow
 from evalrunner.engine.garbage import seldom_collected
 from evalrunner.engine.ports import CacheStore
+from evalrunner.engine.stays_here import stays_here
 from evalrunner.engine.stored import response_from_bytes
 from evalrunner.errors import ModelCallError, NotAsked
 from evalrunner.values.exchange import (
@@ -81,6 +82,7 @@ class StoreReader:
         again: The roles that are asked again whatever is kept: ``subject`` and ``confirm`` for
             ``--recache``, ``judge`` for ``--rejudge``. A verdict on a text that came out the same is
             thus kept.
+        private: Where answers are kept that may not leave this machine; by default with the others.
     """
 
     def __init__(
@@ -90,18 +92,36 @@ class StoreReader:
         *,
         stored_after: float | None = None,
         again: Collection[str] = (),
+        private: CacheStore | None = None,
     ) -> None:
         self._store = store
+        self._private = private
         self._accounts = accounts
         self._stored_after = stored_after
         self._again = frozenset(again)
 
     def find(self, waiting: Sequence[tuple[Request, Fingerprint]]) -> list[Reply | None]:
         """For each request the reply that is kept, or ``None``."""
+        return self.replies(waiting, self.bodies(waiting))
+
+    def bodies(self, waiting: Sequence[tuple[Request, Fingerprint]]) -> dict[Fingerprint, bytes]:
+        """What is kept for these requests; the only part that waits for a store."""
         if self._store is None:
-            return [None] * len(waiting)
-        wanted = {key for request, key in waiting if self.may_answer(request)}
-        bodies = self._store.get_many(list(wanted), stored_after=self._stored_after)
+            return {}
+        wanted = {key: request for request, key in waiting if self.may_answer(request)}
+        if self._private is None:
+            return self._store.get_many(list(wanted), stored_after=self._stored_after)
+        here = [key for key, request in wanted.items() if stays_here(request)]
+        shared = list(wanted.keys() - set(here)) if here else list(wanted)
+        found = self._store.get_many(shared, stored_after=self._stored_after)
+        return found | self._private.get_many(here, stored_after=self._stored_after)
+
+    def replies(
+        self,
+        waiting: Sequence[tuple[Request, Fingerprint]],
+        bodies: Mapping[Fingerprint, bytes],
+    ) -> list[Reply | None]:
+        """For each request the reply that the bodies hold, or ``None``."""
         answers = {key: response_from_bytes(body) for key, body in bodies.items()}
         return [self._reply(request, key, answers.get(key)) for request, key in waiting]
 

@@ -11,7 +11,7 @@ from evalrunner.engine.budgets import Limit, budget_gates, limits
 from evalrunner.engine.case import EvalCase
 from evalrunner.engine.estimate import Estimator, estimate
 from evalrunner.engine.habits import Habits
-from evalrunner.engine.ports import CacheStore, Ledger, Progress, RunRow
+from evalrunner.engine.ports import CacheStore, Ledger, Progress, RunRow, StoreStats
 from evalrunner.engine.replay import OpenCase, Replay, StoreReader, replay
 from evalrunner.errors import BudgetExceeded, FrozenMiss, Interrupted, NotAsked
 from evalrunner.values.ceilings import Ceilings
@@ -52,6 +52,7 @@ class RunSetup:
         ledger: Where the run is accounted.
         store: Where answers are kept, for its statistics; ``None`` without a cache.
         cache_mode: The cache's mode, as the report's one line says it.
+        signing: Whether entries are signed and checked, in the same line.
         info: Which run this is; times and exit code are filled in at its end.
         now: The end's time, as the document writes it.
         ceilings: The most that may be spent.
@@ -82,6 +83,7 @@ class RunSetup:
     baseline: Sequence[CaseResult] | None = None
     warn_only: bool = False
     draws: int | None = None
+    signing: str = "unsigned"
     warnings: Sequence[str] = ()
     progress: Progress | None = None
     kept: KeptRows | None = None
@@ -249,8 +251,13 @@ def _repeat(suite: Suite, draws: int | None) -> RepeatSpec:
 
 
 def _cache_info(setup: RunSetup) -> CacheInfo:
-    damaged = setup.store.stats().damaged if setup.store is not None else 0
-    return CacheInfo(mode=setup.cache_mode, damaged=damaged)
+    seen = setup.store.stats() if setup.store is not None else StoreStats()
+    return CacheInfo(
+        mode=setup.cache_mode,
+        signing=setup.signing,
+        damaged=seen.damaged,
+        untrusted=seen.untrusted,
+    )
 
 
 def run_rows(report: RunReport, at: float, tags: Mapping[str, str]) -> list[RunRow]:

@@ -240,6 +240,7 @@ def _summary(report: RunReport) -> Object:
             "mode": report.cache.mode,
             "signing": report.cache.signing,
             "damaged": report.cache.damaged,
+            "untrusted": report.cache.untrusted,
         },
         "cost": {
             **_cost(total),

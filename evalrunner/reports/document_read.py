@@ -284,6 +284,7 @@ def _cache(node: JsonNode) -> CacheInfo:
         mode=node.text("mode", "read-write"),
         signing=node.text("signing", "unsigned"),
         damaged=node.integer("damaged", 0),
+        untrusted=node.integer("untrusted", 0),
     )
 
 

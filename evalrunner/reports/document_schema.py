@@ -64,7 +64,7 @@ def _run() -> Schema:
 
 
 def _summary() -> Schema:
-    cache = {"mode": _TEXT, "signing": _TEXT, "damaged": _COUNT}
+    cache = {"mode": _TEXT, "signing": _TEXT, "damaged": _COUNT, "untrusted": _COUNT}
     estimate = _object(expected_usd=_MONEY, maximum_usd=_MONEY)
     suite = _tally()
     optional = suite["properties"]

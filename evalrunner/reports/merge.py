@@ -70,7 +70,11 @@ def merge(reports: Sequence[RunReport], *, warn_only: bool = False) -> RunReport
             expected=total(report.estimate.expected for report in reports),
             maximum=total(report.estimate.maximum for report in reports),
         ),
-        cache=replace(last.cache, damaged=sum(report.cache.damaged for report in reports)),
+        cache=replace(
+            last.cache,
+            damaged=sum(report.cache.damaged for report in reports),
+            untrusted=sum(report.cache.untrusted for report in reports),
+        ),
         possibly_paid=total(report.possibly_paid for report in reports),
         warnings=tuple(dict.fromkeys(line for report in reports for line in report.warnings)),
         gate_specs=gate_specs,

@@ -113,6 +113,8 @@ def cache_line(report: RunReport, part: Tally) -> str:
     words += [report.cache.mode, report.cache.signing]
     if report.cache.damaged:
         words.append(f"{report.cache.damaged:,} damaged entries turned away")
+    if report.cache.untrusted:
+        words.append(f"{report.cache.untrusted:,} that no trusted key has signed")
     return ", ".join(words)
 
 

@@ -14,6 +14,7 @@ from evalrunner.suite.config_model import (
     CostGateSection,
     CostSection,
     ModelEntry,
+    SignSection,
     SourceSection,
     TiersSection,
     maybe_usd,
@@ -39,6 +40,7 @@ from evalrunner.values.project import (
     CostGateConfig,
     FileRead,
     Project,
+    SignConfig,
     StoreConfig,
     Tiers,
 )
@@ -199,9 +201,16 @@ def _cache(section: CacheSection) -> CacheConfig:
         namespace=section.namespace,
         max_age_seconds=section.max_age,
         stores=tuple(StoreConfig(url=store.url, mode=store.mode) for store in section.stores),
-        sign=section.sign,
+        sign=_sign(section.sign),
         reuse=_as_json(section.reuse),
     )
+
+
+def _sign(section: SignSection | None) -> SignConfig | None:
+    if section is None:
+        return None
+    keys = tuple(section.public_keys)
+    return SignConfig(public_keys=keys, private_key_env=section.private_key_env)
 
 
 def _cost(section: CostSection) -> CostConfig:

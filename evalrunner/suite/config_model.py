@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import re
+from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Discriminator, Field, Tag
 
@@ -32,6 +33,10 @@ from evalrunner.values.spec import Route, Routing
 
 SPEND_SOURCES = ("fixed", "focus", "litellm", "openai", "anthropic")
 """The names of ``cost.production`` sources."""
+
+
+_PUBLIC_KEY: Final = re.compile(r"MCowBQYDK2VwAyEA[A-Za-z0-9+/]{43}=")
+"""The one line of an Ed25519 key between its PEM lines: a fixed head and 32 bytes."""
 
 
 class TokenPrice(Section):
@@ -154,6 +159,36 @@ class StoreSection(Section):
     mode: Literal["write", "read", "overlay"] = "write"
 
 
+def _one_or_more(value: object) -> object:
+    return [value] if isinstance(value, str) else value
+
+
+def _public_key(text: str) -> str:
+    lines = text.split("-----")  # "", BEGIN …, the key, END …, ""
+    body = "".join(lines[2 if len(lines) == 5 else 0].split())
+    if not _PUBLIC_KEY.fullmatch(body):
+        raise ValueError("this must be an Ed25519 public key as `openssl pkey -pubout` writes it")
+    return body
+
+
+def _keys_alone(value: object) -> object:
+    """``sign:`` with nothing but a key or several."""
+    if isinstance(value, str):
+        return {"public_keys": [value]}
+    return {"public_keys": value} if isinstance(value, list) else value
+
+
+class SignSection(Section):
+    """Whose signatures cache entries need."""
+
+    public_keys: Annotated[
+        list[Annotated[str, AfterValidator(_public_key)]],
+        BeforeValidator(_one_or_more, json_schema_input_type=str | list[str]),
+        Field(min_length=1),
+    ]
+    private_key_env: VariableName = "EVALRUNNER_SIGNING_KEY"
+
+
 class CacheSection(Section):
     """Where answers are kept."""
 
@@ -161,7 +196,13 @@ class CacheSection(Section):
     namespace: Label | None = None
     max_age: Seconds | None = None
     stores: list[StoreSection] = Field(default_factory=list)
-    sign: bool | None = None
+    sign: (
+        Annotated[
+            SignSection,
+            BeforeValidator(_keys_alone, json_schema_input_type=SignSection | str | list[str]),
+        ]
+        | None
+    ) = None
     reuse: AnyJson = None
 
 
@@ -172,10 +213,6 @@ class LedgerSection(Section):
 
 
 _Ratio = Literal["window", "projected"]
-
-
-def _one_or_more(value: object) -> object:
-    return [value] if isinstance(value, str) else value
 
 
 class CostGateSection(Section):

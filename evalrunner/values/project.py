@@ -44,6 +44,19 @@ class StoreConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SignConfig:
+    """Who is believed about a cache entry.
+
+    Attributes:
+        public_keys: Ed25519 keys, one of which must have signed an entry: several while one is replaced.
+        private_key_env: The variable that holds a private key, in jobs that may write for all.
+    """
+
+    public_keys: tuple[str, ...]
+    private_key_env: str = "EVALRUNNER_SIGNING_KEY"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CacheConfig:
     """Where answers are kept.
 
@@ -52,7 +65,7 @@ class CacheConfig:
         namespace: What keeps projects in one server apart; ``None`` for the adapter's own.
         max_age_seconds: How old an answer may be; ``None`` for any age.
         stores: Several stores, instead of ``url``.
-        sign: Whether entries are signed; ``None`` where the user does not say.
+        sign: Whose signatures entries need; ``None`` where they need none.
         reuse: Settings of the layers of reuse, as written.
     """
 
@@ -60,7 +73,7 @@ class CacheConfig:
     namespace: str | None = None
     max_age_seconds: float | None = None
     stores: tuple[StoreConfig, ...] = ()
-    sign: bool | None = None
+    sign: SignConfig | None = None
     reuse: Json = None
 
 

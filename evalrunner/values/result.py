@@ -238,11 +238,19 @@ class RunInfo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CacheInfo:
-    """How the cache took part: its mode, whether entries are signed, what was turned away."""
+    """How the cache took part.
+
+    Attributes:
+        mode: What the run might do: ``read-write``, ``overlay``, ``read-only``, ``off`` and the like.
+        signing: ``unsigned``, ``signed``, or ``verified`` where nothing new can be signed.
+        damaged: How many entries were turned away because they do not verify.
+        untrusted: How many because no trusted key has signed them.
+    """
 
     mode: str = "read-write"
     signing: str = "unsigned"
     damaged: int = 0
+    untrusted: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,7 +22,7 @@ from evalrunner.values.exchange import Json
 from evalrunner.values.project import Project
 from evalrunner.wiring.command import Command
 from evalrunner.wiring.no_ledger import NoLedger
-from evalrunner.wiring.stores import open_store
+from evalrunner.wiring.stores import open_private_store, open_store, store_plan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +31,9 @@ class Opened:
 
     Attributes:
         store: Where answers are kept; ``None`` without a cache.
+        private: Where those are kept that may not leave this machine; ``None`` for the same place.
+        cache_mode: What the stores allow, in words.
+        signing: Whether entries are signed and checked, in words.
         ledger: Where money is accounted; a :class:`NoLedger` where the file cannot be opened.
         ceilings: The most that may be spent; of several for one sum the lowest.
         started: Seconds since 1970.
@@ -43,6 +46,9 @@ class Opened:
     state: StateDir
     loaded: Sequence[LoadedSuite]
     store: CacheStore | None
+    private: CacheStore | None
+    cache_mode: str
+    signing: str
     ledger: LedgerBook
     ceilings: Ceilings
     run_id: str
@@ -71,14 +77,19 @@ def open_run(
     tags = run_tags(git, os.environ)
     ledger = _ledger(state, run_id, ceilings, tags, warnings)
     stack.callback(ledger.close)
-    store = _store(command, project, state, warnings)
-    if store is not None:
-        stack.callback(store.close)
+    plan = store_plan(project, read_only=command.frozen)
+    store, private = _stores(command, project, state, warnings)
+    for one in (store, private):
+        if one is not None:
+            stack.callback(one.close)
     return Opened(
         project=project,
         state=state,
         loaded=loaded,
         store=store,
+        private=private,
+        cache_mode=plan.mode,
+        signing=plan.signing,
         ledger=ledger,
         ceilings=ceilings,
         run_id=run_id,
@@ -89,16 +100,18 @@ def open_run(
     )
 
 
-def _store(
+def _stores(
     command: Command, project: Project, state: StateDir, warnings: list[str]
-) -> CacheStore | None:
+) -> tuple[CacheStore | None, CacheStore | None]:
+    """The store, and where what may not leave this machine is kept instead."""
     if command.no_cache:
-        return None
+        return None, None
     try:
-        return open_store(project, state, read_only=command.frozen)
+        store = open_store(project, state, read_only=command.frozen)
+        return store, open_private_store(store, project, state, read_only=command.frozen)
     except StoreError as error:
         warnings.append(f"no cache in this run: {error.message}{_tail(error.hint)}")
-        return None
+        return None, None
 
 
 def _ledger(

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from evalrunner.adapters.credentials import HOSTED
+from evalrunner.values.project import SignConfig
 from evalrunner.values.spec import Endpoint, Target
+
+_OF_THE_CACHE = frozenset({SignConfig(public_keys=()).private_key_env, "EVALRUNNER_CACHE_PASSWORD"})
 
 
 def secret_values(
@@ -23,7 +26,7 @@ def secret_values(
 
 def key_names(endpoints: Iterable[Endpoint], applications: Iterable[Target]) -> frozenset[str]:
     """The variables that hold keys: those that the user names, and the usual ones."""
-    names = {known.key_env for known in HOSTED.values()}
+    names = {known.key_env for known in HOSTED.values()} | _OF_THE_CACHE
     names |= {endpoint.api_key_env or "" for endpoint in endpoints}
     for target in applications:
         http = target.spec.get("http")

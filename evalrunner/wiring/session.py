@@ -199,7 +199,8 @@ def setup_for(
         answer=_nobody,
         ledger=opened.ledger,
         store=opened.store,
-        cache_mode=_cache_mode(command),
+        cache_mode=_cache_mode(command, opened),
+        signing=opened.signing,
         info=_info(command, opened),
         now=_now,
         ceilings=opened.ceilings,
@@ -227,6 +228,7 @@ def reader_for(command: Command, opened: Opened, accounts: Accounts) -> StoreRea
         accounts,
         stored_after=None if max_age is None else opened.started - max_age,
         again=command.asked_again,
+        private=opened.private,
     )
 
 
@@ -270,6 +272,8 @@ def execution_for(
         run_id=opened.run_id,
         max_concurrency=command.max_concurrency,
         seed=int(opened.started),
+        private=opened.private,
+        store_waits=opened.private is not None,
     )
 
 
@@ -277,14 +281,14 @@ def _nobody(cases: Sequence[OpenCase], done: Done) -> int | None:
     raise AssertionError("this run was given nobody who answers")
 
 
-def _cache_mode(command: Command) -> str:
-    if command.no_cache:
+def _cache_mode(command: Command, opened: Opened) -> str:
+    if opened.store is None:
         return "off"
     if command.frozen:
         return "read-only"
     if command.recache != command.rejudge:
         return "write-only for answers" if command.recache else "write-only for verdicts"
-    return "write-only" if command.recache else "read-write"
+    return "write-only" if command.recache else opened.cache_mode
 
 
 def _info(command: Command, opened: Opened) -> RunInfo:

@@ -12,7 +12,7 @@ from evalrunner.adapters.server_address import ServerAddress, server_address
 from evalrunner.adapters.state_dir import StateDir
 from evalrunner.errors import ConfigError, StoreError
 from evalrunner.values.project import Project, StoreConfig
-from evalrunner.wiring.stores import disk_place, is_disk, namespace_of, store_configs
+from evalrunner.wiring.stores import disk_place, is_disk, namespace_of, store_plan
 
 _KEEPS_ALL = ("noeviction", None)
 
@@ -26,7 +26,7 @@ class StoreFinding(NamedTuple):
 
 def store_findings(project: Project, state: StateDir) -> Iterator[StoreFinding]:
     """One finding for each store. Nothing is written; a server is asked for its state and no entry."""
-    for config in store_configs(project):
+    for config in store_plan(project).stores:
         try:
             yield _disk(config, project, state) if is_disk(config) else _server(config, project)
         except (ConfigError, StoreError) as error:

@@ -9,7 +9,7 @@ import pytest
 
 from evalrunner.engine.accounts import Accounts
 from evalrunner.engine.case import EvalCase
-from evalrunner.engine.commit import LedgerCommit, StoreCommit
+from evalrunner.engine.commit import LedgerCommit, StoreCommit, StoreLookup
 from evalrunner.engine.executor import Executor
 from evalrunner.engine.lanes import CIRCUIT_OPENS_AFTER, Lane
 from evalrunner.engine.pay_once import PayOnce
@@ -77,7 +77,7 @@ class Rig:
                 },
                 answers=StoreCommit(self.store),
                 money=money,
-                reader=reader,
+                lookup=StoreLookup(reader),
                 accounts=accounts,
                 pay_once=PayOnce(None, reader, self.clock),
                 clock=self.clock,
