@@ -18,7 +18,7 @@ from typing import Final, NamedTuple
 from evalrunner.adapters.cache_file import CacheFile
 from evalrunner.adapters.envelope import EPOCH, LARGEST_BODY, VERSION, stored_at_of
 from evalrunner.adapters.private_dir import CACHE_TAG, open_private_dir, refuse_strange_dir
-from evalrunner.adapters.seal import Kept, Seal
+from evalrunner.adapters.seal import Kept, Listed, Seal
 from evalrunner.adapters.store_identity import identity_of, renew_identity
 from evalrunner.engine.ports import StoreStats
 from evalrunner.values.fingerprint import SCHEMA, Fingerprint
@@ -215,6 +215,15 @@ class DiskStore:
                 if opened := self._seal.opened(key, raw):
                     yield Entry(key, opened.body, opened.stored_at)
 
+    def scan(self) -> Iterator[Listed]:
+        """Every entry, in the order of the keys; see :class:`~evalrunner.adapters.seal.Inventory`."""
+        for page in self._pages(_PAGE):
+            for row_key, raw in page:
+                key = self._key_of(row_key)
+                opened = self._seal.opened(key, raw)
+                kept = Kept(opened.body, opened.stored_at, raw) if opened else None
+                yield Listed(key, kept, len(raw or b""))
+
     def verify(self) -> Verification:
         """Opens every entry of this namespace and epoch."""
         before = self._seal.damaged + self._seal.untrusted
@@ -232,11 +241,21 @@ class DiskStore:
 
     def clear(self) -> int:
         """Removes all entries of this namespace, of every epoch. Returns how many."""
-        return self._delete("TRUE", ())
+        bounds = (self._owner, self._owner + b"\xff" * 64)
+        return self._delete([("key >= ? AND key < ?", bounds)])
 
     def prune(self, *, stored_before: float) -> int:
         """Removes this namespace's entries stored before that time. Returns how many."""
-        return self._delete("store_time < ?", (stored_before,))
+        bounds = (self._owner, self._owner + b"\xff" * 64, stored_before)
+        return self._delete([("key >= ? AND key < ? AND store_time < ?", bounds)])
+
+    def delete_many(self, keys: Sequence[Fingerprint]) -> int:
+        """Removes these entries; see :class:`~evalrunner.adapters.seal.Inventory`."""
+        remaining = map(self._row_key, keys)
+        conditions: list[tuple[str, Sequence[bytes | float]]] = []
+        while chunk := list(islice(remaining, _CHUNK)):
+            conditions.append((f"raw = 1 AND key IN ({','.join('?' * len(chunk))})", chunk))
+        return self._delete(conditions)
 
     def _found(
         self, keys: Sequence[Fingerprint], stored_after: float | None
@@ -286,16 +305,18 @@ class DiskStore:
             yield page
             last = page[-1][0] if page else b""
 
-    def _delete(self, condition: str, values: tuple[float, ...]) -> int:
+    def _delete(self, conditions: Sequence[tuple[str, Sequence[bytes | float]]]) -> int:
+        """Removes what meets any of the conditions, all at once, and gives the space back."""
         removed = 0
         if not self._keeps:
             return removed
-        bounds = (self._owner, self._owner + b"\xff" * 64)
-        query = f"DELETE FROM Cache WHERE key >= ? AND key < ? AND {condition}"
         with self._file.session() as connection:
             if connection is not None:
                 connection.execute("BEGIN IMMEDIATE")
-                count = connection.execute(query, (*bounds, *values)).rowcount
+                count = sum(
+                    connection.execute(f"DELETE FROM Cache WHERE {condition}", values).rowcount
+                    for condition, values in conditions
+                )
                 if count:
                     renew_identity(connection)
                 connection.execute("COMMIT")

@@ -23,7 +23,7 @@ from evalrunner.adapters.resp_wire import (
     ServerError,
     ServerGoneError,
 )
-from evalrunner.adapters.seal import Kept, Seal
+from evalrunner.adapters.seal import Kept, Listed, Seal
 from evalrunner.adapters.server_address import ServerAddress
 from evalrunner.engine.ports import StoreStats
 from evalrunner.values.fingerprint import Fingerprint
@@ -206,10 +206,58 @@ class RedisStore:
             most_memory=_number(known.get("maxmemory")),
         )
 
-    def clear(self) -> None:
-        """Removes all entries of this namespace and epoch."""
-        if self._writable:
-            self._ask([[b"UNLINK", self._hash]], keys=1)
+    def scan(self) -> Iterator[Listed]:
+        """Every entry, page by page; see :class:`~evalrunner.adapters.seal.Inventory`."""
+        cursor, seen = b"0", set[bytes]()
+        while True:
+            replies = self._ask([[b"HSCAN", self._hash, cursor, b"COUNT", b"500"]], keys=500)
+            page = replies[0] if replies else None
+            if not isinstance(page, list) or len(page) != 2 or not isinstance(page[1], list):
+                self._note(f"{self.address} has not told of all its entries")
+                return
+            cursor = page[0] if isinstance(page[0], bytes) else b"0"
+            pairs = zip(page[1][::2], page[1][1::2], strict=False)
+            for field, raw in pairs:
+                if isinstance(field, bytes) and isinstance(raw, bytes) and field not in seen:
+                    seen.add(field)  # a server that makes room meanwhile may tell of one twice
+                    if field != _IDENTITY:
+                        yield self._listed(Fingerprint(field.hex()), raw)
+            if cursor == b"0":
+                return
+
+    def delete_many(self, keys: Sequence[Fingerprint]) -> int:
+        """Removes these entries; see :class:`~evalrunner.adapters.seal.Inventory`."""
+        if not self._writable or not keys:
+            return 0
+        name = os.urandom(16).hex().encode()
+        chunks = _chunks(iter(keys), READ_CHUNK)
+        commands: list[Command] = [[b"HSET", self._hash, _IDENTITY, name]]
+        commands += [[b"HDEL", self._hash, *map(_field, chunk)] for chunk in chunks]
+        return self._count(self._ask(commands, keys=len(keys))[1:])
+
+    def clear(self) -> int:
+        """Removes all entries of this namespace and epoch. Returns how many there were."""
+        if not self._writable:
+            return 0
+        commands: list[Command] = [
+            [b"HDEL", self._hash, _IDENTITY],
+            [b"HLEN", self._hash],
+            [b"UNLINK", self._hash],
+        ]
+        replies = self._ask(commands, keys=1)
+        return self._count(replies[1:2]) if self._count(replies[2:]) else 0
+
+    def _listed(self, key: Fingerprint, raw: bytes) -> Listed:
+        opened = self._seal.opened(key, raw)
+        return Listed(key, Kept(opened.body, opened.stored_at, raw) if opened else None, len(raw))
+
+    def _count(self, replies: Sequence[Reply]) -> int:
+        """The sum of what the server says it did; its first refusal is noted."""
+        for reply in replies:
+            if isinstance(reply, ServerError):
+                self._refuse(reply, self._writing)
+                break
+        return sum(reply for reply in replies if isinstance(reply, int))
 
     def _storing(self, sealed: Mapping[Fingerprint, bytes]) -> Iterator[Command]:
         yield [b"HSETNX", self._hash, _IDENTITY, os.urandom(16).hex().encode()]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from evalrunner.adapters.envelope import (
@@ -23,6 +23,39 @@ class Kept(NamedTuple):
     body: bytes
     stored_at: float
     raw: bytes
+
+
+class Listed(NamedTuple):
+    """An entry as it was met while all of them were gone through.
+
+    ``kept`` is ``None`` where it is not believed; ``size`` is of its bytes as they lie in the store.
+    """
+
+    key: Fingerprint
+    kept: Kept | None
+    size: int
+
+
+class Inventory(Protocol):
+    """A store whose entries can be gone through, one namespace and epoch at a time."""
+
+    def scan(self) -> Iterator[Listed]:
+        """Every entry once, in any order; one that comes or goes meanwhile may be left out.
+
+        It never raises. What could not be gone through is noted in the store's statistics.
+        """
+        ...
+
+    def delete_many(self, keys: Sequence[Fingerprint]) -> int:
+        """Removes entries for good, so that nothing is believed any more that was known of them.
+
+        Returns how many were there.
+        """
+        ...
+
+    def clear(self) -> int:
+        """Removes all entries of the namespace. Returns how many there were."""
+        ...
 
 
 class Signer(Protocol):

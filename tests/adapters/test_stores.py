@@ -121,3 +121,57 @@ def test_putting_nothing_changes_nothing(store: CacheStore) -> None:
 def test_a_store_may_be_closed_twice(store: CacheStore) -> None:
     store.close()
     store.close()
+
+
+# ---------------------------------------------------------------- going through all entries
+
+
+@pytest.fixture(params=["disk", "server"])
+def inventory(
+    request: pytest.FixtureRequest, tmp_path: Path, clock: FixedClock
+) -> Iterator[DiskStore | RedisStore]:
+    if request.param == "disk":
+        opened: DiskStore | RedisStore = disk_store(clock, tmp_path, "")
+    else:
+        opened = server_store(clock, tmp_path, request.getfixturevalue("server").url)
+    yield opened
+    opened.close()
+
+
+def test_every_entry_is_met_once_with_its_age_and_its_bytes(
+    inventory: DiskStore | RedisStore,
+) -> None:
+    bodies = {key: key.encode() * 3 for key in keys(2500)}
+    inventory.put_many(bodies)
+    met = list(inventory.scan())
+    assert len(met) == 2500
+    assert {one.key: one.kept.body for one in met if one.kept} == bodies
+    assert {one.kept.stored_at for one in met if one.kept} == {1000.0}
+    assert all(one.kept and one.size == len(one.kept.raw) for one in met)
+    assert inventory.stats().degraded is None
+
+
+def test_an_empty_store_has_no_entries(inventory: DiskStore | RedisStore) -> None:
+    assert list(inventory.scan()) == []
+    assert inventory.delete_many(keys(2)) == 0
+    assert inventory.clear() == 0
+
+
+def test_what_is_deleted_is_gone_and_the_store_is_another(
+    inventory: DiskStore | RedisStore,
+) -> None:
+    inventory.put_many(dict.fromkeys(keys(2000), b"x"))
+    before = inventory.identity()
+    gone = keys(1500)
+    assert inventory.delete_many([*gone, digest("never stored")]) == 1500
+    assert {one.key for one in inventory.scan()} == {*keys(2000)} - {*gone}
+    assert inventory.identity() not in ("", before)
+    assert inventory.clear() == 500
+    assert list(inventory.scan()) == []
+
+
+def test_a_server_that_is_gone_says_that_not_all_was_told(tmp_path: Path) -> None:
+    store = RedisStore(server_address("redis://127.0.0.1:1"), seal=Seal("ci"))
+    assert list(store.scan()) == []
+    assert store.delete_many(keys(1)) == store.clear() == 0
+    assert "nobody listens" in (store.stats().degraded or "")
