@@ -6,10 +6,6 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Final, Protocol, Self, TextIO
 
-from rich.console import Console
-from rich.live import Live
-from rich.text import Text as Line
-
 from evalrunner.reports.phrases import dollars
 from evalrunner.values.money import Picodollars
 
@@ -77,6 +73,11 @@ class LiveProgress:
     """A line that redraws itself a few times a second, on a terminal."""
 
     def __init__(self, counts: Counts, stream: TextIO) -> None:
+        # Only here, since a log needs none of it.
+        from rich.console import Console
+        from rich.live import Live
+        from rich.text import Text as Line
+
         self._counts = counts
         console = Console(file=stream, markup=False, highlight=False, emoji=False)
         self._live = Live(

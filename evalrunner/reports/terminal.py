@@ -2,37 +2,29 @@
 
 from __future__ import annotations
 
-import io
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Final, Protocol, TextIO
-
-from rich.console import Console, Group, RenderableType
-from rich.padding import Padding
-from rich.table import Table
-from rich.text import Text as Line
 
 from evalrunner.reports.phrases import (
     TROUBLE,
     cache_line,
     calls_line,
     cost_line,
-    dollars,
-    failed_check,
     headline,
     outcome_counts,
-    prompt_head,
-    share,
 )
-from evalrunner.reports.safe_text import Text, for_terminal, neutral, one_line, raw
-from evalrunner.reports.variants import Variant, variants
-from evalrunner.values.result import CaseResult, Decision, GateDecision, Outcome, RunReport
+from evalrunner.reports.safe_text import neutral, one_line
+from evalrunner.reports.variants import variants
+from evalrunner.values.result import Decision, GateDecision, RunReport
 from evalrunner.values.summary import Tally
 from evalrunner.verdict.summary import summary_of
 
 WIDTH: Final = 80
-MOST_CASES: Final = 10
 MOST_ROWS: Final = 12
+
+Words = list[tuple[str, str]]
+"""Pieces of a line, each with its style."""
 
 _SIGNS: Final = {
     Decision.PASS: ("✓", "green"),
@@ -40,11 +32,7 @@ _SIGNS: Final = {
     Decision.INCONCLUSIVE: ("?", "yellow"),
     Decision.SKIPPED: ("-", "dim"),
 }
-_TITLES: Final = {
-    Outcome.FAILED: ("Failed", "red"),
-    Outcome.ERRORED: ("Errored", "magenta"),
-    Outcome.NOT_RUN: ("Not run", "yellow"),
-}
+_NARROW: Final = frozenset("✓✗…≥≤·")
 
 
 class Stream(Protocol):
@@ -93,38 +81,41 @@ def render_report(
     line of it is a workflow command of a CI runner. *quiet* leaves the verdict and its reasons,
     *verbose* shows every case that did not pass instead of the first ten.
     """
-    page = io.StringIO()
-    console = Console(
-        file=page,
-        width=max(width, 40),
-        force_terminal=color,
-        color_system="standard" if color else None,
-        no_color=not color,
-        legacy_windows=False,
-        markup=False,
-        highlight=False,
-        emoji=False,
-        _environ={},
-    )
     total = summary_of(report).total
-    most = len(report.cases) if verbose else MOST_CASES
-    for part in () if quiet else _parts(report, total, most):
-        console.print(part)
-    console.print(_verdict(report, total))
-    lines = (line.rstrip(" ") for line in page.getvalue().split("\n"))
+    facts = None if quiet else list(_facts(report, total))
+    verdict = _verdict(report, total)
+    page = None if color else _plain(report, facts, verdict, width)
+    if page is None:
+        # rich takes longer to import than a run of few rows takes to run.
+        from evalrunner.reports.screen import draw
+
+        page = draw(report, facts, verdict, width=width, color=color, verbose=verbose)
+    lines = (line.rstrip(" ") for line in page.split("\n"))
     return neutral("\n".join(lines).rstrip("\n") + "\n")
 
 
-def _parts(report: RunReport, total: Tally, most: int) -> Iterator[RenderableType]:
-    for outcome in TROUBLE:
-        cases = [case for case in report.cases if case.outcome is outcome]
-        yield from _trouble(outcome, cases, most)
-    found = variants(report.cases)
-    if found:
-        yield _variants(found)
-        yield ""
-    yield _facts(report, total)
-    yield ""
+def _plain(
+    report: RunReport, facts: list[tuple[str, Words]] | None, verdict: Words, width: int
+) -> str | None:
+    """The same screen without rich; ``None`` where it holds more than lines that fit."""
+    lines: list[str] = []
+    if facts is not None:
+        if any(case.outcome in TROUBLE for case in report.cases) or variants(report.cases):
+            return None
+        indent = max(len(name) for name, _ in facts) + 2
+        lines = [name.ljust(indent) + _joined(words) for name, words in facts]
+        lines.append("")
+    lines += _joined(verdict).split("\n")
+    return "\n".join(lines) if all(_fits(line, width) for line in lines) else None
+
+
+def _joined(words: Words) -> str:
+    return "".join(text for text, _ in words)
+
+
+def _fits(line: str, width: int) -> bool:
+    """Whether the line needs no wrapping for certain: each character of it takes one column."""
+    return len(line) <= width and all(" " <= char <= "~" or char in _NARROW for char in line)
 
 
 def _columns(environ: Mapping[str, str]) -> int:
@@ -137,108 +128,21 @@ def _columns(environ: Mapping[str, str]) -> int:
         return WIDTH
 
 
-def _trouble(outcome: Outcome, cases: Sequence[CaseResult], most: int) -> Iterator[RenderableType]:
-    if not cases:
-        return
-    title, style = _TITLES[outcome]
-    yield Line(f"{title} ({len(cases):,})", style=f"bold {style}")
-    if outcome is Outcome.NOT_RUN:
-        yield from map(_reason_count, _by_reason(cases))
-    else:
-        for check, group in _by_check(cases[:most]).items():
-            if check:
-                yield Line(f"  {for_terminal(check, 60)}", style="bold")
-            yield from (_case(case, style) for case in group)
-        if len(cases) > most:
-            more = f"  and {len(cases) - most:,} more: evalrunner report last -o report.html"
-            yield Line(more, style="dim")
-    yield ""
-
-
-def _by_check(cases: Iterable[CaseResult]) -> dict[str, list[CaseResult]]:
-    groups: dict[str, list[CaseResult]] = {}
-    for case in cases:
-        groups.setdefault(failed_check(case)[0], []).append(case)
-    return groups
-
-
-def _by_reason(cases: Iterable[CaseResult]) -> list[tuple[str, list[CaseResult]]]:
-    groups: dict[str, list[CaseResult]] = {}
-    for case in cases:
-        groups.setdefault(one_line(case.reason or "no reason given", 40), []).append(case)
-    return list(groups.items())[:MOST_CASES]
-
-
-def _reason_count(group: tuple[str, list[CaseResult]]) -> RenderableType:
-    reason, cases = group
-    names = ", ".join(one_line(case.case.id, 40) for case in cases[:3])
-    tail = ", …" if len(cases) > 3 else ""
-    return Line(f"  {reason}: {len(cases):,} ({names}{tail})")
-
-
-def _case(case: CaseResult, style: str) -> RenderableType:
-    where = case.case.source
-    head = Line.assemble(
-        ("✗ ", style),
-        (one_line(case.case.id, 120), "bold"),
-        (f"  {one_line(where.file, 60)}:{where.line}" if where.file else "", "dim"),
-    )
-    facts = _grid()
-    _add(facts, "prompt", prompt_head(case), 64)
-    if case.subject is not None:
-        _add(facts, "answer", case.subject.response.text, 64)
-    _add(facts, "why", failed_check(case)[1], 200)
-    return Padding(Group(head, Padding(facts, (0, 0, 0, 2))), (0, 0, 0, 4))
-
-
-def _grid() -> Table:
-    grid = Table.grid(padding=(0, 2))
-    grid.add_column(style="dim", no_wrap=True)
-    grid.add_column(overflow="fold")
-    return grid
-
-
-def _add(grid: Table, name: str, text: Text, limit: int) -> None:
-    if raw(text).strip():
-        grid.add_row(name, Line(one_line(text, limit)))
-
-
-def _variants(found: Sequence[Variant]) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    for name in ("suite", "prompt", "target"):
-        table.add_column(name, overflow="ellipsis", no_wrap=True, max_width=20)
-    for name in ("passed", "cost", "latency"):
-        table.add_column(name, justify="right", no_wrap=True)
-    for each in found[:MOST_ROWS]:
-        latency = "-" if each.latency_seconds is None else f"{each.latency_seconds:.2f} s"
-        table.add_row(
-            Line(one_line(each.suite, 40)),
-            Line(one_line(each.prompt, 40)),
-            Line(one_line(each.target, 40)),
-            f"{each.passed}/{each.decided} {share(each.passed, each.decided):>5}",
-            dollars(each.nominal),
-            latency,
-        )
-    return table
-
-
-def _facts(report: RunReport, total: Tally) -> Table:
-    grid = _grid()
-    grid.add_row("cost", Line(cost_line(total, report.possibly_paid)))
+def _facts(report: RunReport, total: Tally) -> Iterator[tuple[str, Words]]:
+    yield "cost", [(cost_line(total, report.possibly_paid), "")]
     if total.unpriced:
         names = ", ".join(one_line(name, 40) for name in total.unpriced[:6])
-        grid.add_row("", Line(f"cost unknown for {names}", style="yellow"))
-    grid.add_row("cache", Line(one_line(cache_line(report, total), 200)))
-    grid.add_row("calls", Line(one_line(calls_line(total), 200)))
+        yield "", [(f"cost unknown for {names}", "yellow")]
+    yield "cache", [(one_line(cache_line(report, total), 200), "")]
+    yield "calls", [(one_line(calls_line(total), 200), "")]
     if report.cost_ratio.status != "skipped" or report.cost_ratio.detail:
-        grid.add_row("ratio", Line(_ratio(report)))
+        yield "ratio", [(_ratio(report), "")]
     for gate in report.gates[:MOST_ROWS]:
-        grid.add_row("gate", _gate(gate))
+        yield "gate", _gate(gate)
     if len(report.gates) > MOST_ROWS:
-        grid.add_row("", Line(f"and {len(report.gates) - MOST_ROWS} more gates", style="dim"))
+        yield "", [(f"and {len(report.gates) - MOST_ROWS} more gates", "dim")]
     for warning in report.warnings[:MOST_ROWS]:
-        grid.add_row("warning", Line(one_line(warning, 300), style="yellow"))
-    return grid
+        yield "warning", [(one_line(warning, 300), "yellow")]
 
 
 def _ratio(report: RunReport) -> str:
@@ -253,14 +157,12 @@ def _ratio(report: RunReport) -> str:
     return ", ".join(parts)
 
 
-def _gate(gate: GateDecision) -> Line:
+def _gate(gate: GateDecision) -> Words:
     sign, style = _SIGNS[gate.decision]
     suite = f" {one_line(gate.suite, 60)}" if gate.suite else ""
     detail = one_line(gate.detail, 300) if gate.detail else _observed(gate)
     tail = f": {detail}" if detail else ""
-    return Line.assemble(
-        (f"{sign} ", style), f"{one_line(gate.name, 40)}{suite} {gate.decision}{tail}"
-    )
+    return [(f"{sign} ", style), (f"{one_line(gate.name, 40)}{suite} {gate.decision}{tail}", "")]
 
 
 def _observed(gate: GateDecision) -> str:
@@ -268,14 +170,16 @@ def _observed(gate: GateDecision) -> str:
     return ", ".join(f"{word} {one_line(value, 60)}" for value, word in parts if value is not None)
 
 
-def _verdict(report: RunReport, total: Tally) -> Line:
+def _verdict(report: RunReport, total: Tally) -> Words:
     good = report.run.exit_code == 0
-    line = Line.assemble(
+    line = [
         (headline(report), "bold green" if good else "bold red"),
-        f"  {total.cases:,} cases: {outcome_counts(total)}",
-    )
+        (f"  {total.cases:,} cases: {outcome_counts(total)}", ""),
+    ]
     if not good:
-        line.append(f"\nexit {report.run.exit_code}", style="bold")
-        for failure in report.failures[:MOST_ROWS]:
-            line.append(f"\n  {int(failure.code)}  {one_line(failure.message, 300)}")
+        line.append((f"\nexit {report.run.exit_code}", "bold"))
+        line += [
+            (f"\n  {int(failure.code)}  {one_line(failure.message, 300)}", "")
+            for failure in report.failures[:MOST_ROWS]
+        ]
     return line

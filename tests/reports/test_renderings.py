@@ -18,6 +18,7 @@ import pytest
 from hypothesis import given
 from markdown_it import MarkdownIt
 
+from evalrunner.reports import screen, terminal
 from evalrunner.reports.document import from_json, to_json
 from evalrunner.reports.html import render as render_html
 from evalrunner.reports.jsonl import render as render_jsonl
@@ -358,3 +359,30 @@ def test_html_allows_its_own_style_and_nothing_else() -> None:
 def test_html_shows_failures_first() -> None:
     page = render_html(sample())
     assert page.index("support-replies/broken") < page.index("support-replies/polite")
+
+
+def untroubled() -> RunReport:
+    good = tuple(case for case in sample().cases if case.outcome is Outcome.PASSED)[:1]
+    info = replace(sample().run, exit_code=0)
+    gates = tuple(replace(gate, detail="") for gate in sample().gates)
+    warnings = ("mind the gap",)
+    return replace(
+        sample(), run=info, cases=good, gates=gates, failures=(), warnings=warnings, summary=None
+    )
+
+
+def test_the_plain_screen_is_the_drawn_one_without_its_colours(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A run in which nothing went wrong is shown without importing rich, in the very same lines."""
+    plain = render_report(untroubled())
+    assert "mind the gap" in plain
+    monkeypatch.setattr(screen, "draw", None)
+    assert render_report(untroubled()) == plain, "nothing was drawn"
+    with pytest.raises(TypeError):
+        render_report(untroubled(), color=True)
+    with pytest.raises(TypeError):
+        render_report(replace(untroubled(), warnings=("a line that does not fit " * 5,)))
+    monkeypatch.undo()
+    monkeypatch.setattr(terminal, "_plain", lambda *_: None)
+    assert render_report(untroubled()) == plain
