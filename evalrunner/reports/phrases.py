@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import Final
 
 from evalrunner.reports.safe_text import Text, raw
 from evalrunner.values.exit_code import ExitCode
-from evalrunner.values.money import PICO_PER_USD
+from evalrunner.values.money import dollars as dollars  # one of the words that pages share
 from evalrunner.values.result import CaseResult, Outcome, RunReport
 from evalrunner.values.summary import Tally
 
@@ -36,27 +35,6 @@ def headline(report: RunReport) -> str:
         return HEADLINES[ExitCode(report.run.exit_code)]
     except ValueError:
         return f"ended with code {report.run.exit_code}"
-
-
-def dollars(amount: int | None) -> str:
-    """An amount for people: cents above a dollar, else three digits; never 0 for more than nothing.
-
-    Example:
-        >>> [dollars(pico) for pico in (0, 1, 125_400_000, 12_345_000_000, 4_567_000_000_000, None)]
-        ['$0', '<$0.000001', '$0.000125', '$0.0123', '$4.57', 'unknown']
-    """
-    if amount is None:
-        return "unknown"
-    value = Decimal(abs(amount)) / PICO_PER_USD
-    sign = "-" if amount < 0 else ""
-    if value == 0:
-        return "$0"
-    if value < Decimal("0.000001"):
-        return f"{sign}<$0.000001"
-    if value >= 1:
-        return f"{sign}${value:,.2f}"
-    digits = 2 - value.adjusted()
-    return f"{sign}${value:.{digits}f}".rstrip("0").rstrip(".")
 
 
 def outcome_counts(part: Tally) -> str:

@@ -57,6 +57,27 @@ def usd_text(amount: Picodollars | None) -> str | None:
     return f"{sign}{whole}.{decimals}" if decimals else f"{sign}{whole}"
 
 
+def dollars(amount: int | None) -> str:
+    """An amount for people: cents above a dollar, else three digits; never 0 for more than nothing.
+
+    Example:
+        >>> [dollars(pico) for pico in (0, 1, 125_400_000, 12_345_000_000, 4_567_000_000_000, None)]
+        ['$0', '<$0.000001', '$0.000125', '$0.0123', '$4.57', 'unknown']
+    """
+    if amount is None:
+        return "unknown"
+    value = Decimal(abs(amount)) / PICO_PER_USD
+    sign = "-" if amount < 0 else ""
+    if value == 0:
+        return "$0"
+    if value < Decimal("0.000001"):
+        return f"{sign}<$0.000001"
+    if value >= 1:
+        return f"{sign}${value:,.2f}"
+    digits = 2 - value.adjusted()
+    return f"{sign}${value:.{digits}f}".rstrip("0").rstrip(".")
+
+
 def total(amounts: Iterable[Picodollars | None]) -> Picodollars | None:
     """The sum, or ``None`` as soon as one part is unknown.
 

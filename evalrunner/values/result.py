@@ -204,18 +204,35 @@ class CostEstimate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CostRatio:
-    """Evals' part of all model spend, as the gate saw it. Ratios are exact decimal strings."""
+    """Evals' part of all model spend, as the gate saw it.
+
+    Ratios are decimal strings, with as many digits as keep them on their side of every line.
+
+    Attributes:
+        bound: Whether the ratios are ``exact``, or an ``upper`` or ``lower`` end of what they may be.
+        previous_total: The ratio of the window before, where all of it is known.
+        runs_per_month: How often a month the projection takes this run to be paid for.
+        phase: When it was judged: ``preflight``, ``postrun``, or ``gate`` where that ran alone.
+        by_tier: What each tier's calls cost in the window.
+        by_model: What each endpoint's calls cost in the window.
+    """
 
     status: str = "skipped"
     basis: str = "total"
     ratio_total: str | None = None
     ratio_production: str | None = None
     projected_total: str | None = None
+    projected_production: str | None = None
+    previous_total: str | None = None
+    runs_per_month: str | None = None
+    phase: str | None = None
     bound: str = "exact"
     testing: Picodollars | None = None
     inference: Picodollars | None = None
     window_days: int = 28
     sources: tuple[Mapping[str, Json], ...] = ()
+    by_tier: Mapping[str, Picodollars] = field(default_factory=dict[str, Picodollars])
+    by_model: Mapping[str, Picodollars] = field(default_factory=dict[str, Picodollars])
     detail: str = ""
 
 

@@ -189,10 +189,10 @@ def exit_code(found: Collection[Failure], *, warn_only: bool = False) -> ExitCod
     return min(codes, key=RANK.index, default=ExitCode.OK)
 
 
-def percent(rate: Fraction, limit: Fraction | None = None) -> str:
-    """A rate as per cent, with as many digits as its relation to *limit* needs.
+def percent(rate: Fraction, *limits: Fraction) -> str:
+    """A rate as per cent, with as many digits as its relation to each of the *limits* needs.
 
-    Rounding never shows 100 % for less, 0 % for more, or the limit for anything but the limit.
+    Rounding never shows 100 % for less, 0 % for more, or a limit for anything but that limit.
 
     Example:
         >>> percent(Fraction(2, 3)), percent(Fraction(9999, 10000))
@@ -200,7 +200,7 @@ def percent(rate: Fraction, limit: Fraction | None = None) -> str:
         >>> percent(Fraction(1899999, 2000000), Fraction(95, 100))
         '94.99995 %'
     """
-    landmarks = [Fraction(0), Fraction(1), *([] if limit is None else [limit])]
+    landmarks = [Fraction(0), Fraction(1), *limits]
     for digits in range(1, 40):
         shown = Fraction(round(rate * 100 * 10**digits), 100 * 10**digits)
         if all(_order(shown, mark) == _order(rate, mark) for mark in landmarks):
