@@ -26,6 +26,7 @@
     ├── StoreError               the cache cannot be used; never ends a run
     ├── LedgerError              money cannot be recorded; ends new calls
     ├── PriceError               a price cannot be used
+    ├── SpendError               a source of production spend says nothing usable; never ends a run
     └── RunDocumentError         a run document cannot be found or read (exit 2)
 """
 
@@ -212,6 +213,10 @@ class LedgerError(EvalRunnerError):
 
 class PriceError(EvalRunnerError):
     """A price cannot be used."""
+
+
+class SpendError(EvalRunnerError):
+    """A source of production spend says nothing usable now. What it said before may be."""
 
 
 class RunDocumentError(EvalRunnerError):

@@ -19,6 +19,7 @@ _FILES: Final = {
     "cache/          answers of models; may be deleted at any time\n"
     "ledger.sqlite3  what runs have cost; deleting it forgets past spending\n"
     "runs/           the documents of the last runs\n"
+    "spend/          what production has cost, as its sources last said\n"
     "calibration/    how far the cheap judges agree with the dear ones\n",
 }
 
@@ -43,6 +44,11 @@ class StateDir:
     def runs(self) -> Path:
         """The directory of run documents."""
         return self.path / "runs"
+
+    @property
+    def spend(self) -> Path:
+        """The directory of snapshots of production spend."""
+        return self.path / "spend"
 
     @property
     def calibration(self) -> Path:
@@ -145,7 +151,7 @@ def open_state_dir(root: Path, *, explicit: Path | None = None) -> StateDir:
     path = explicit if explicit is not None else root / NAME
     try:
         open_private_dir(path, _FILES)
-        for inner in ("runs", "calibration"):
+        for inner in ("runs", "spend", "calibration"):
             open_private_dir(path / inner, {})
     except StoreError as error:
         raise ConfigError(error.message, hint=error.hint) from None

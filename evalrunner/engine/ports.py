@@ -18,6 +18,7 @@ from evalrunner.values.fingerprint import Fingerprint
 from evalrunner.values.money import Picodollars, Price
 from evalrunner.values.quickly_made import quickly_made
 from evalrunner.values.spec import Endpoint
+from evalrunner.values.spend import SpendRead
 
 
 @quickly_made
@@ -372,6 +373,22 @@ class PriceBook(Protocol):
 
     def resolve(self, endpoint: Endpoint) -> Price | None:
         """The price of an endpoint, or ``None`` where nobody knows it."""
+        ...
+
+
+class SpendSource(Protocol):
+    """Knows what production cost."""
+
+    def fetch(self, since: str, until: str) -> SpendRead:
+        """What it says about the days from *since* to *until*, both among them.
+
+        It ends within a bounded time, and says all it knows or nothing: a page that does not come is
+        an error, never a smaller sum.
+
+        Raises:
+            SpendError: It does not answer, or not understandably.
+            ConfigError: It cannot be asked like this: a file is not there, a currency has no rate.
+        """
         ...
 
 

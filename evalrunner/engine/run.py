@@ -9,6 +9,7 @@ from typing import Final
 from evalrunner.engine.accounts import Accounts
 from evalrunner.engine.budgets import Limit, budget_gates, limits
 from evalrunner.engine.case import EvalCase
+from evalrunner.engine.cost_gate import SWITCH_ON, CostGate
 from evalrunner.engine.estimate import Estimator, estimate
 from evalrunner.engine.habits import Habits
 from evalrunner.engine.ports import CacheStore, Ledger, Progress, RunRow, StoreStats
@@ -31,7 +32,8 @@ from evalrunner.values.result import (
 )
 from evalrunner.values.spec import RepeatSpec, Suite
 from evalrunner.values.summary import ModelTally, Summary, Tally
-from evalrunner.verdict.gates import Verdict, decide, exit_code
+from evalrunner.verdict.gates import Verdict, blocks, decide, exit_code
+from evalrunner.verdict.ratio_words import Ruling
 from evalrunner.verdict.summary import summarise, summary_of
 
 Done = Callable[[int, CaseResult], None]
@@ -65,6 +67,7 @@ class RunSetup:
         kept: Rows of the suites that are taken over from an earlier run and not among *cases*.
         habits: What earlier runs tell about calls; asked for where something is open.
         held_in_month: What counts against the month's ceiling already.
+        ratio: Judges testing against production; ``None`` where nothing is configured to compare with.
     """
 
     suites: Sequence[Suite]
@@ -89,6 +92,7 @@ class RunSetup:
     kept: KeptRows | None = None
     habits: Callable[[], Habits] = Habits
     held_in_month: Callable[[], Picodollars] = lambda: ZERO
+    ratio: CostGate | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +104,7 @@ class Preflight:
         estimator: What prices the waiting ones, case by case.
         forecast: What they will ask and cost.
         budgets: The gates that were decided on that.
+        ratio: What the ratio gate says to that; ``None`` where it is off.
         refused: Whether nothing may be asked.
     """
 
@@ -107,6 +112,7 @@ class Preflight:
     estimator: Estimator
     forecast: Forecast
     budgets: tuple[GateDecision, ...]
+    ratio: Ruling | None
     refused: bool
 
 
@@ -124,13 +130,16 @@ def preflight(setup: RunSetup) -> Preflight:
     forecast = estimator.forecast()
     found = _limits(setup, pays=bool(known.open))
     budgets = tuple(budget_gates(found, forecast, may_refuse=setup.preflight))
+    ratio = _ratio_before(setup, forecast)
     held = all(one.decision is Decision.PASS for one in budgets)
+    too_much = ratio is not None and setup.preflight and blocks(ratio.gate)
     return Preflight(
         known=known,
         estimator=estimator,
         forecast=forecast,
         budgets=budgets,
-        refused=not held and not setup.warn_only,
+        ratio=ratio,
+        refused=(not held or too_much) and not setup.warn_only,
     )
 
 
@@ -140,6 +149,15 @@ def _limits(setup: RunSetup, *, pays: bool) -> tuple[Limit, ...]:
         return ()
     counted = pays and setup.ceilings.month is not None
     return limits(setup.ceilings, setup.held_in_month() if counted else ZERO)
+
+
+def _ratio_before(setup: RunSetup, forecast: Forecast) -> Ruling | None:
+    if setup.ratio is None:
+        return None
+    names = [suite.name for suite in setup.suites]
+    if setup.frozen:
+        return setup.ratio.before(CostEstimate(expected=ZERO, maximum=ZERO), {}, names)
+    return setup.ratio.before(forecast.estimate, forecast.by_suite, names)
 
 
 def _ask(setup: RunSetup, before: Preflight) -> int | None:
@@ -190,12 +208,16 @@ def conclude(
     repeats = {suite.name: _repeat(suite, setup.draws) for suite in setup.suites}
     specs = {suite.name: suite.gate for suite in setup.suites}
     sums = _sums(setup, cases)
+    possibly_paid = setup.ledger.open_reservations(setup.info.id)
+    ratio = before.ratio
+    if setup.ratio is not None and not before.refused:
+        ratio = setup.ratio.after(sums, possibly_paid)
     verdict = decide(
         cases,
         specs,
         repeats=repeats,
         baseline=setup.baseline,
-        further=before.budgets,
+        further=[*before.budgets, *([ratio.gate] if ratio else [])],
         stopped=ExitCode(128 + stopped) if stopped else None,
         warn_only=setup.warn_only,
         kept=setup.kept or KeptRows(),
@@ -208,11 +230,11 @@ def conclude(
         cases=cases,
         gates=verdict.gates,
         failures=verdict.failures,
-        cost_ratio=CostRatio(detail="add cost.production to evalrunner.yaml to switch it on"),
+        cost_ratio=ratio.ratio if ratio else CostRatio(detail=SWITCH_ON),
         estimate=before.forecast.estimate,
         estimates=before.forecast.by_suite,
         cache=_cache_info(setup),
-        possibly_paid=setup.ledger.open_reservations(setup.info.id),
+        possibly_paid=possibly_paid,
         warnings=tuple(setup.warnings),
         summary=sums,
         gate_specs=specs,

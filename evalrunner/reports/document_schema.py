@@ -145,11 +145,25 @@ def _gate() -> Schema:
 
 def _cost_ratio() -> Schema:
     return _object(
-        status=_TEXT,
-        basis=_TEXT,
+        status={
+            "enum": [
+                "healthy",
+                "watch",
+                "warning",
+                "critical",
+                "insufficient_production",
+                "inconclusive",
+                "skipped",
+            ]
+        },
+        basis={"enum": ["total", "production"]},
         ratio_total=_TEXT_OR_NULL,
         ratio_production=_TEXT_OR_NULL,
         projected_total=_TEXT_OR_NULL,
+        projected_production=_TEXT_OR_NULL,
+        previous_total=_TEXT_OR_NULL,
+        runs_per_month=_TEXT_OR_NULL,
+        phase=_or_null({"enum": ["preflight", "postrun", "gate"]}),
         bound={"enum": ["exact", "upper", "lower"]},
         testing_usd=_MONEY,
         inference_usd=_MONEY,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from evalrunner.reports.safe_text import Text, raw
+from evalrunner.values import money
 from evalrunner.values.exit_code import ExitCode
-from evalrunner.values.money import dollars as dollars  # one of the words that pages share
 from evalrunner.values.result import CaseResult, Outcome, RunReport
 from evalrunner.values.summary import Tally
 
@@ -25,6 +25,8 @@ HEADLINES: Final = {
     ExitCode.INTERRUPTED: "interrupted",
     ExitCode.TERMINATED: "terminated",
 }
+
+dollars: Final = money.dollars
 
 TROUBLE: Final = (Outcome.FAILED, Outcome.ERRORED, Outcome.NOT_RUN)
 

@@ -9,13 +9,13 @@ from pathlib import Path
 
 from evalrunner.errors import LoadError, Problem
 from evalrunner.suite.config_model import (
+    BranchSection,
     CacheSection,
     ConfigFile,
     CostGateSection,
     CostSection,
     ModelEntry,
     SignSection,
-    SourceSection,
     TiersSection,
     maybe_usd,
 )
@@ -29,12 +29,14 @@ from evalrunner.suite.endpoints import (
 )
 from evalrunner.suite.files import read_file
 from evalrunner.suite.root import CONFIG_NAME, find_root, toml_section
+from evalrunner.suite.spend_sources import same_bill, spend_specs
 from evalrunner.suite.suggest import did_you_mean
-from evalrunner.suite.tree import Document, Mark, WrittenFloat, plain
+from evalrunner.suite.tree import Document, Mark, plain
 from evalrunner.suite.validate import sorted_problems, validated
 from evalrunner.values.exchange import Json
-from evalrunner.values.money import Picodollars, Price, usd_text
+from evalrunner.values.money import Picodollars, Price
 from evalrunner.values.project import (
+    BranchPolicy,
     CacheConfig,
     CostConfig,
     CostGateConfig,
@@ -151,6 +153,7 @@ def _refuse_contradictions(
         *_tier_problems(file.tiers, models, document),
         *_model_problems(file.models, document),
         *_gate_problems(file.cost.gate, document),
+        *_spend_problems(file.cost, document),
     ]
     if problems:
         raise LoadError(sorted_problems(problems))
@@ -195,6 +198,14 @@ def _gate_problems(gate: CostGateSection, document: Document) -> list[Problem]:
     return [document.problem(message, ("cost", "gate"))]
 
 
+def _spend_problems(cost: CostSection, document: Document) -> list[Problem]:
+    hint = "say covers: [PROVIDER, …] on both, or reconcile_only: true on one"
+    return [
+        document.problem(message, ("cost", "production", place), hint=hint)
+        for place, message in same_bill(spend_specs(cost.production))
+    ]
+
+
 def _cache(section: CacheSection) -> CacheConfig:
     return CacheConfig(
         url=section.url,
@@ -230,23 +241,19 @@ def _cost(section: CostSection) -> CostConfig:
             fail_on=gate.fail_on,
             on_inconclusive=gate.on_inconclusive,
             min_production_usd=Picodollars(gate.min_production_usd),
+            branches=tuple(_branch(name, part) for name, part in gate.branches.items()),
         ),
-        production=tuple(_source(source) for source in section.production),
+        production=spend_specs(section.production),
     )
 
 
-def _source(section: SourceSection) -> Mapping[str, Json]:
-    extra = section.model_extra or {}
-    return {"source": section.source} | {key: _exact_usd(key, v) for key, v in extra.items()}
-
-
-def _exact_usd(key: str, value: object) -> Json:
-    """Money of a source as the text that the user wrote; anything else as it is."""
-    if key.startswith("usd") and isinstance(value, WrittenFloat):
-        return value.text
-    if key.startswith("usd") and type(value) is int:
-        return usd_text(Picodollars(value * 10**12))
-    return _as_json(value)
+def _branch(pattern: str, section: BranchSection) -> BranchPolicy:
+    return BranchPolicy(
+        pattern=pattern,
+        on=tuple(section.on) if section.on else None,
+        fail_on=section.fail_on,
+        on_inconclusive=section.on_inconclusive,
+    )
 
 
 def _as_json(value: object) -> Json:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Final, Literal
 
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Discriminator, Field, Tag
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag
 
 from evalrunner.suite.addresses import normal_url
 from evalrunner.suite.endpoints import (
@@ -23,17 +23,13 @@ from evalrunner.suite.fields import (
     UsdPerMtok,
     VariableName,
 )
-from evalrunner.suite.suggest import did_you_mean
+from evalrunner.suite.spend_sources import SpendSource
 from evalrunner.values.exchange import Json, Tier
 from evalrunner.values.money import Picodollars, Price
 from evalrunner.values.project import (
     CostGateConfig,
 )
 from evalrunner.values.spec import Route, Routing
-
-SPEND_SOURCES = ("fixed", "focus", "litellm", "openai", "anthropic")
-"""The names of ``cost.production`` sources."""
-
 
 _PUBLIC_KEY: Final = re.compile(r"MCowBQYDK2VwAyEA[A-Za-z0-9+/]{43}=")
 """The one line of an Ed25519 key between its PEM lines: a fixed head and 32 bytes."""
@@ -215,6 +211,17 @@ class LedgerSection(Section):
 _Ratio = Literal["window", "projected"]
 
 
+class BranchSection(Section):
+    """What is different about the ratio gate on some branches."""
+
+    on: Annotated[
+        list[_Ratio] | None,
+        BeforeValidator(_one_or_more, json_schema_input_type=_Ratio | list[_Ratio]),
+    ] = None
+    fail_on: Literal["watch", "warning", "critical", "never"] | None = None
+    on_inconclusive: Literal["fail", "warn"] | None = None
+
+
 class CostGateSection(Section):
     """When evals cost too much beside production."""
 
@@ -231,20 +238,7 @@ class CostGateSection(Section):
     fail_on: Literal["watch", "warning", "critical", "never"] = "warning"
     on_inconclusive: Literal["fail", "warn"] = "fail"
     min_production_usd: Usd = CostGateConfig().min_production_usd
-
-
-def _known_source(value: str) -> str:
-    if value not in SPEND_SOURCES:
-        hint = did_you_mean(value, SPEND_SOURCES) or f"one of {', '.join(SPEND_SOURCES)}"
-        raise ValueError(f"{value[:80]!r} is not a source of spend ({hint})")
-    return value
-
-
-class SourceSection(Section):
-    """One source of production spend; its adapter knows the other fields."""
-
-    model_config = ConfigDict(extra="allow", frozen=True, strict=True)
-    source: Annotated[str, AfterValidator(_known_source)]
+    branches: dict[str, BranchSection] = Field(default_factory=dict)
 
 
 class CostSection(Section):
@@ -255,7 +249,7 @@ class CostSection(Section):
     ledger: LedgerSection = LedgerSection()
     runs_per_month: Positive | None = None
     gate: CostGateSection = CostGateSection()
-    production: list[SourceSection] = Field(default_factory=list)
+    production: list[SpendSource] = Field(default_factory=list)
 
 
 class ReportSection(Section):

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from evalrunner.values.exchange import Json
 from evalrunner.values.money import Picodollars
 from evalrunner.values.spec import Endpoint, Routing
+from evalrunner.values.spend import SpendSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,8 +80,26 @@ class CacheConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BranchPolicy:
+    """What is different about the ratio gate on some branches; ``None`` is as everywhere else.
+
+    Attributes:
+        pattern: The branches' name, in which ``*`` stands for anything.
+    """
+
+    pattern: str
+    on: tuple[str, ...] | None = None
+    fail_on: str | None = None
+    on_inconclusive: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CostGateConfig:
-    """When evals cost too much beside production; the ratios are exact."""
+    """When evals cost too much beside production; the ratios are exact.
+
+    Attributes:
+        branches: What differs on some branches; the first that matches is the one that counts.
+    """
 
     on: tuple[str, ...] = ("window", "projected")
     basis: str = "total"
@@ -90,6 +110,26 @@ class CostGateConfig:
     fail_on: str = "warning"
     on_inconclusive: str = "fail"
     min_production_usd: Picodollars = Picodollars(50 * 10**12)
+    branches: tuple[BranchPolicy, ...] = ()
+
+    def on_branch(self, branch: str | None) -> CostGateConfig:
+        """The policy of one branch; that of no branch in particular where its name is not known.
+
+        Example:
+            >>> lenient = BranchPolicy(pattern="feature/*", fail_on="never")
+            >>> policy = CostGateConfig(branches=(lenient,))
+            >>> policy.on_branch("feature/x").fail_on, policy.on_branch("main").fail_on
+            ('never', 'warning')
+        """
+        for each in self.branches:
+            if branch is not None and fnmatchcase(branch, each.pattern):
+                return replace(
+                    self,
+                    on=each.on or self.on,
+                    fail_on=each.fail_on or self.fail_on,
+                    on_inconclusive=each.on_inconclusive or self.on_inconclusive,
+                )
+        return self
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,8 +142,7 @@ class CostConfig:
         ledger_url: ``sqlite:`` or ``redis://…``.
         runs_per_month: How many runs a month to expect while there is no history.
         gate: The bands and what fails.
-        production: The sources of production spend, as written; each has a ``source``. Fields whose
-            name starts with ``usd`` are exact decimal text.
+        production: The sources of production spend.
     """
 
     max_usd_per_run: Picodollars | None = None
@@ -111,7 +150,7 @@ class CostConfig:
     ledger_url: str = "sqlite:"
     runs_per_month: Decimal | None = None
     gate: CostGateConfig = CostGateConfig()
-    production: tuple[Mapping[str, Json], ...] = ()
+    production: tuple[SpendSpec, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

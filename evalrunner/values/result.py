@@ -213,8 +213,6 @@ class CostRatio:
         previous_total: The ratio of the window before, where all of it is known.
         runs_per_month: How often a month the projection takes this run to be paid for.
         phase: When it was judged: ``preflight``, ``postrun``, or ``gate`` where that ran alone.
-        by_tier: What each tier's calls cost in the window.
-        by_model: What each endpoint's calls cost in the window.
     """
 
     status: str = "skipped"
@@ -231,8 +229,6 @@ class CostRatio:
     inference: Picodollars | None = None
     window_days: int = 28
     sources: tuple[Mapping[str, Json], ...] = ()
-    by_tier: Mapping[str, Picodollars] = field(default_factory=dict[str, Picodollars])
-    by_model: Mapping[str, Picodollars] = field(default_factory=dict[str, Picodollars])
     detail: str = ""
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from decimal import Decimal, InvalidOperation
 from fnmatch import fnmatchcase
 from fractions import Fraction
 from typing import Final
@@ -151,6 +152,28 @@ class SourceSeen:
     read: SpendRead | None
     kept: bool = False
     error: str | None = None
+
+
+def exact_usd(value: object) -> Fraction | None:
+    """An amount as somebody else wrote it, exactly; ``None`` where it is no usable number.
+
+    Example:
+        >>> exact_usd("0.10"), exact_usd("NaN"), exact_usd(True), exact_usd("1e999999")
+        (Fraction(1, 10), None, None, None)
+    """
+    if isinstance(value, bool) or not isinstance(value, int | str | Decimal):
+        return None
+    try:
+        number = Decimal(value)
+    except (InvalidOperation, ValueError):
+        return None
+    if not number.is_finite() or abs(number) > _LARGEST or (number and number.adjusted() < -40):
+        return None
+    return Fraction(number) if len(number.as_tuple().digits) <= _MOST_DIGITS else None
+
+
+_LARGEST: Final = Decimal(10) ** 12
+_MOST_DIGITS: Final = 60
 
 
 def shifted(day: str, days: int) -> str:

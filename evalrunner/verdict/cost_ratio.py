@@ -14,8 +14,8 @@ from fractions import Fraction
 from typing import Final
 
 from evalrunner.values.amount import Amount
-from evalrunner.values.project import CostGateConfig
 from evalrunner.values.money import PICO_PER_USD
+from evalrunner.values.project import CostGateConfig
 from evalrunner.values.result import Decision
 
 MONTH_DAYS: Final = Fraction(304, 10)
@@ -209,10 +209,8 @@ def _by_limits(limits: Sequence[Limit]) -> Judgement:
     """Absolute budgets: each has to hold, and where there is none nothing can be said."""
     passed = tuple(each for each in limits if each.spent.low > each.limit)
     unsure = [each for each in limits if each.spent.high is None or each.spent.high > each.limit]
-    if passed:
-        decision = Decision.FAIL
-    else:
-        decision = Decision.INCONCLUSIVE if unsure or not limits else Decision.PASS
+    held = Decision.INCONCLUSIVE if unsure or not limits else Decision.PASS
+    decision = Decision.FAIL if passed else held
     return Judgement(decision=decision, status=INSUFFICIENT, rule="ceilings", limits=passed)
 
 

@@ -171,7 +171,7 @@ def failures(
     """
     found = [
         *_unfinished(total, stopped),
-        *(_gate_failure(gate) for gate in gates if _blocks(gate)),
+        *(_gate_failure(gate) for gate in gates if blocks(gate)),
     ]
     if total.cases == 0:
         message = "nothing was selected"
@@ -250,7 +250,8 @@ def _unfinished(total: Tally, stopped: ExitCode | None) -> Iterable[Failure]:
         yield Failure(code=code or ExitCode.INFRASTRUCTURE, rule=rule, message=message)
 
 
-def _blocks(gate: GateDecision) -> bool:
+def blocks(gate: GateDecision) -> bool:
+    """Whether a decision is a reason not to go on, and not to exit with 0."""
     if gate.decision is Decision.INCONCLUSIVE:
         return gate.on_inconclusive != "warn"
     return gate.decision is Decision.FAIL

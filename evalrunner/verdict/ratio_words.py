@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 from typing import Final
@@ -48,8 +48,6 @@ class Background:
         assumed: Whether nobody has said so, and the ledger is too young to tell.
         sources: The sources of production spend, as the document shows them.
         problems: Why something is not exact, one line each.
-        by_tier: What each tier cost in the window.
-        by_model: What each endpoint cost in the window.
     """
 
     phase: str
@@ -58,8 +56,6 @@ class Background:
     assumed: bool = False
     sources: tuple[Mapping[str, Json], ...] = ()
     problems: Sequence[str] = ()
-    by_tier: Mapping[str, Picodollars] = field(default_factory=dict[str, Picodollars])
-    by_model: Mapping[str, Picodollars] = field(default_factory=dict[str, Picodollars])
 
 
 def ruling_of(
@@ -106,7 +102,7 @@ def ratio_text(share: Fraction, lines: Iterable[Fraction]) -> str:
 
 def _ends(value: Fraction) -> bool:
     """Whether its decimals come to an end, so that a text can be equal to it."""
-    return 10**_MOST_DIGITS % value.denominator == 0
+    return bool(10**_MOST_DIGITS % value.denominator == 0)
 
 
 def _figures(
@@ -137,8 +133,6 @@ def _figures(
         inference=_pico(evidence.production.low),
         window_days=policy.window_days,
         sources=background.sources,
-        by_tier=background.by_tier,
-        by_model=background.by_model,
         detail=detail,
     )
 
@@ -233,7 +227,7 @@ def _pace(background: Background) -> str:
     if not runs:
         return ""
     assumed = ", assumed: say cost.runs_per_month" if background.assumed else ""
-    return f" of {ratio_text(runs, ()).rstrip('0').rstrip('.')} paid runs{assumed}"
+    return f" of {round(float(runs), 1):g} paid runs{assumed}"
 
 
 def _ending(judged: Judgement, policy: CostGateConfig) -> str:

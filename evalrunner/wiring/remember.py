@@ -56,12 +56,14 @@ def remember(
 
     That is where every case got a verdict, from answers that are all in the disk store of the ordinary
     place, and nothing that was read can change unseen: no application, no user code, no data set on
-    the network, no bound on an answer's age.
+    the network, no bound on an answer's age, no production spend to compare with.
     """
     project = assembly.project
     selection = selection_of(command.argv[1:])
     if selection is None or not isinstance(store, DiskStore) or command.frozen:
         return
+    if project.cost.production:
+        return  # the ratio moves while nothing else does, and is told anew each time
     if not is_ordinary(command, project, state.path) or not is_closed(project, loaded, assembly):
         return
     if not all(will_repeat(case) for case in report.cases):

@@ -15,6 +15,7 @@ from evalrunner.adapters.prices import ConfiguredPrices
 from evalrunner.adapters.state_dir import StateDir
 from evalrunner.engine.accounts import Accounts
 from evalrunner.engine.case import EvalCase
+from evalrunner.engine.cost_gate import CostGate
 from evalrunner.engine.replay import OpenCase, StoreReader
 from evalrunner.engine.run import Done, RunSetup, run_cases, run_rows
 from evalrunner.errors import LedgerError, RunDocumentError, UsageError
@@ -210,6 +211,7 @@ def setup_for(
         draws=command.repeat,
         habits=lambda: habits_in(opened.ledger, [suite.name for suite in suites]),
         held_in_month=lambda: opened.ledger.held_in_month(opened.started),
+        ratio=_ratio(command, opened),
         warnings=[
             *opened.project.notes,
             *opened.warnings,
@@ -217,6 +219,24 @@ def setup_for(
             *uncached_targets(assembly.uncached),
             *check_cautions(suites),
         ],
+    )
+
+
+def _ratio(command: Command, opened: Opened) -> CostGate | None:
+    """The gate between testing and production, where there is production to compare with."""
+    if not opened.project.cost.production:
+        return None
+    from evalrunner.wiring.ratio import cost_gate
+
+    return cost_gate(
+        opened.project,
+        opened.state,
+        opened.ledger,
+        now=opened.started,
+        branch=opened.tags.get("branch"),
+        max_usd_per_run=opened.ceilings.run,
+        offline=command.frozen,
+        user_code=not command.safe,
     )
 
 

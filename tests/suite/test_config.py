@@ -81,7 +81,9 @@ def test_the_rest(project: Project) -> None:
     assert project.cost.max_usd_per_run == 100_000_000_000
     assert project.cost.gate.warning == Decimal("0.2")
     assert project.cost.gate.on == ("window",)
-    assert project.cost.production[0] == {"source": "fixed", "usd_per_month": "1200.10"}
+    fixed, focus = project.cost.production
+    assert fixed.options == {"usd_per_month": "1200.1"}
+    assert (focus.name, focus.texts("path")) == ("focus", ("s/*.csv",))
     assert (project.report_include, project.suites) == ("redacted", ("evals/*.yaml",))
     assert [file.path for file in project.files] == ["evalrunner.yaml"]
 

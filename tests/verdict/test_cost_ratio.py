@@ -356,16 +356,16 @@ def say(
 
 
 def test_the_figures_hold_both_bases_and_both_ratios() -> None:
-    ruling = say(usd(15), usd(85), month=usd("30"))
+    ruling = say(usd(15), usd(85), month=usd(15).times(WEEKS * 2))
     ratio = ruling.ratio
     assert (ratio.ratio_total, ratio.ratio_production) == ("0.15", "0.1765")
-    assert ratio.projected_total == "0.2454"
+    assert ratio.projected_total == "0.2609"
     assert (ratio.status, ratio.bound) == ("warning", "exact")
     assert (ratio.testing, ratio.inference) == (15 * 10**12, 85 * 10**12)
-    assert (ruling.gate.observed, ruling.gate.limit) == ("0.2454", "0.15")
+    assert (ruling.gate.observed, ruling.gate.limit) == ("0.2609", "0.15")
     assert ruling.gate.detail == (
         "warning: evals are 15 % of model spend in 28 days ($15.00 of evals, $85.00 of production); "
-        "24.5 % in a month of 110 paid runs; that is above 15 %"
+        "26.1 % in a month of 110 paid runs; that is above 15 %"
     )
 
 
