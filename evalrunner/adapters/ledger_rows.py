@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
-from evalrunner.engine.ports import Attempt, RunRow, Settlement
+from evalrunner.engine.ledger_json import storable, whole
+from evalrunner.engine.ports import Attempt, LedgerEntry, Origin, RunRow, Settlement
 from evalrunner.values.exchange import Tier, Usage
 from evalrunner.values.fingerprint import Fingerprint
 
@@ -16,18 +17,15 @@ ATTEMPT_COLUMNS: Final = (
     "a.id, a.at, a.suite, a.case_id, a.checked, a.role, a.tier, a.provider, a.model, a.endpoint,"
     " a.fingerprint, a.worst_case, a.price_source, a.processing"
 )
+RUN_COLUMNS: Final = (
+    "run_id, at, tags, suite, cases, passed, calls, incurred, nominal, hits, expected, maximum,"
+    " models, correction"
+)
 SETTLEMENT_COLUMNS: Final = (
     "s.at, s.status, s.input_tokens, s.output_tokens, s.cached_input_tokens, s.cache_write_tokens,"
     " s.reasoning_tokens, s.cost, s.served_model, s.latency_seconds, s.error,"
     " s.calls, s.metered"
 )
-
-
-class Account(NamedTuple):
-    """One attempt, and its settlement where it has ended."""
-
-    attempt: Attempt
-    settlement: Settlement | None
 
 
 def attempt_row(number: int, attempt: Attempt, run_id: str) -> tuple[object, ...]:
@@ -38,7 +36,7 @@ def attempt_row(number: int, attempt: Attempt, run_id: str) -> tuple[object, ...
         run_id,
         attempt.at,
         attempt.suite,
-        _text(attempt.case_id),
+        storable(attempt.case_id),
         attempt.check,
         attempt.role,
         attempt.tier.value,  # a plain text: what is none costs sqlite3 5 µs to adapt
@@ -63,29 +61,18 @@ def settlement_row(number: int, settlement: Settlement) -> tuple[object, ...]:
         number,
         settlement.at,
         settlement.status,
-        _count(usage.input_tokens),
-        _count(usage.output_tokens),
-        _count(usage.cached_input_tokens) or 0,
-        _count(usage.cache_write_tokens) or 0,
-        _count(usage.reasoning_tokens) or 0,
+        whole(usage.input_tokens),
+        whole(usage.output_tokens),
+        whole(usage.cached_input_tokens) or 0,
+        whole(usage.cache_write_tokens) or 0,
+        whole(usage.reasoning_tokens) or 0,
         settlement.cost,
-        _text(settlement.served_model),
+        storable(settlement.served_model),
         settlement.latency_seconds,
-        _text(settlement.error),
-        _count(settlement.calls),
+        storable(settlement.error),
+        whole(settlement.calls),
         settlement.metered,
     )
-
-
-def _count(tokens: object) -> int | None:
-    return tokens if type(tokens) is int and 0 <= tokens < 2**63 else None
-
-
-def _text(text: str | None) -> str | None:
-    """The text, with lone surrogates, which have no UTF-8, spelled out."""
-    if text is None or text.isascii():
-        return text
-    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def run_row(row: RunRow) -> tuple[object, ...]:
@@ -101,8 +88,9 @@ def tags_text(tags: Mapping[str, str]) -> str:
     return json.dumps(dict(tags), sort_keys=True)
 
 
-def account(row: Sequence[Any]) -> Account:
-    """The columns of :data:`ATTEMPT_COLUMNS` and :data:`SETTLEMENT_COLUMNS`, as values."""
+def entry(row: Sequence[Any]) -> LedgerEntry:
+    """The run, and the columns of :data:`ATTEMPT_COLUMNS` and :data:`SETTLEMENT_COLUMNS`."""
+    run_id, *row = row
     attempt = Attempt(
         id=row[0],
         at=row[1],
@@ -119,7 +107,8 @@ def account(row: Sequence[Any]) -> Account:
         price_source=row[12],
         processing=row[13],
     )
-    return Account(attempt, _settlement(attempt.id, row[14:]))
+    end = _settlement(attempt.id, row[14:])
+    return LedgerEntry(run_id=run_id, attempt=attempt, settlement=end)
 
 
 def _settlement(attempt_id: str, row: Sequence[Any]) -> Settlement | None:
@@ -144,3 +133,32 @@ def _settlement(attempt_id: str, row: Sequence[Any]) -> Settlement | None:
         calls=row[11],
         metered=bool(row[12]),
     )
+
+
+def read_run_row(row: Sequence[Any]) -> RunRow:
+    """The columns of :data:`RUN_COLUMNS`, as a value."""
+    return RunRow(
+        run_id=row[0],
+        at=row[1],
+        tags=_texts(row[2]),
+        suite=row[3],
+        cases=row[4],
+        passed=row[5],
+        calls=row[6],
+        incurred=row[7],
+        nominal=row[8],
+        hits=row[9],
+        expected=row[10],
+        maximum=row[11],
+        models=json.loads(row[12]),
+        correction=row[13],
+    )
+
+
+def read_origin_row(row: Sequence[Any]) -> Origin:
+    """The columns of an origin, as a value."""
+    return Origin(run_id=row[0], at=row[1], tags=_texts(row[2]))
+
+
+def _texts(tags: str) -> dict[str, str]:
+    return {str(name): str(value) for name, value in json.loads(tags).items()}

@@ -8,13 +8,19 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import threading
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from evalrunner.adapters.ledger_migration import FROM_1
+from evalrunner.adapters.ledger_file import LedgerFile
+from evalrunner.adapters.ledger_listing import (
+    origins_of,
+    page_of_entries,
+    page_of_run,
+    runs_between,
+    sums_by,
+    take_in,
+)
 from evalrunner.adapters.ledger_past import (
     Kind,
     days_of,
@@ -27,29 +33,19 @@ from evalrunner.adapters.ledger_past import (
 from evalrunner.adapters.ledger_rows import (
     ADD_ATTEMPT,
     ADD_SETTLEMENT,
-    ATTEMPT_COLUMNS,
-    SETTLEMENT_COLUMNS,
-    Account,
-    account,
     attempt_row,
     run_row,
     settlement_row,
     tags_text,
 )
-from evalrunner.adapters.ledger_schema import ADD_RUN, APPLICATION, SCHEMA, SCHEMA_VERSION
+from evalrunner.adapters.ledger_schema import ADD_RUN
 from evalrunner.adapters.ledger_sums import Sums, chunks, marks
-from evalrunner.adapters.sqlite_file import (
-    BUSY_SECONDS,
-    connect,
-    is_busy,
-    is_damage,
-    is_plain,
-    make_private_file,
-    use_journal,
-)
+from evalrunner.adapters.sqlite_file import BUSY_SECONDS
 from evalrunner.engine.ports import (
     Attempt,
     LedgerDay,
+    LedgerEntry,
+    Origin,
     PastEstimate,
     RunRow,
     Settlement,
@@ -58,6 +54,7 @@ from evalrunner.engine.ports import (
 from evalrunner.errors import LedgerError
 from evalrunner.values.ceilings import Ceilings, month_scope, scopes
 from evalrunner.values.money import Picodollars
+from evalrunner.values.spending import SpendCell
 
 _STATUSES: Final = frozenset(("ok", "error", "possibly_paid"))
 _NO_SUMS: Final = (0, 0, 0, 0)
@@ -111,18 +108,14 @@ class SqliteLedger:
         tags: Mapping[str, str] | None = None,
         busy_seconds: float = BUSY_SECONDS,
     ) -> None:
-        self.path = path
+        self._file = LedgerFile(path, busy_seconds=busy_seconds)
         self._run_id = run_id
         self._ceilings = ceilings
         self._tags = tags_text(tags or {})
         self._introduced = False  # whether the run and its tags are on record
-        self._busy_seconds = busy_seconds
-        self._lock = threading.RLock()
         self._pid = os.getpid()
-        self._connection: sqlite3.Connection | None = None
-        self._kept: list[sqlite3.Connection] = []  # of a parent process, never closed here
         self._open_rows: dict[str, _Open] = {}  # what this process reserved and has to settle
-        with self._transaction():
+        with self._file.transaction():
             pass
 
     def reserve(self, attempts: Sequence[Attempt]) -> Sequence[bool]:
@@ -151,7 +144,9 @@ class SqliteLedger:
             ended.setdefault(settlement.id, settlement)
         if not ended and not attempts:
             return []
-        with self._transaction() as connection:
+        if self._pid != os.getpid():  # what the parent has to settle it settles itself
+            self._pid, self._open_rows = os.getpid(), {}
+        with self._file.transaction() as connection:
             found = self._reserved(connection, ended)
             settling = [(row, ended[row.id]) for row in found if row.settled is None]
             sums = Sums(connection, self._scopes(settling, attempts))
@@ -230,7 +225,7 @@ class SqliteLedger:
 
     def record_run(self, rows: Sequence[RunRow]) -> None:
         """Appends a run's rows, one a suite. A second one for the same run and suite is ignored."""
-        with self._transaction() as connection:
+        with self._file.transaction() as connection:
             connection.executemany(ADD_RUN, map(run_row, rows))
 
     def spent(self, run_id: str) -> Picodollars | None:
@@ -248,133 +243,83 @@ class SqliteLedger:
 
     def began(self) -> float | None:
         """When the first run but this one began; see the port."""
-        with self._transaction(write=False) as connection:
+        with self._file.transaction(write=False) as connection:
             return first_row(connection, self._run_id)
 
     def days(self, since: float, until: float) -> Sequence[LedgerDay]:
         """The days on which anything happened, both ends among them; see the port."""
-        with self._transaction(write=False) as connection:
+        with self._file.transaction(write=False) as connection:
             return days_of(connection, since, until)
 
     def held_in_month(self, at: float) -> Picodollars:
         """What counts against the month's ceiling; see the port."""
-        with self._transaction(write=False) as connection:
+        with self._file.transaction(write=False) as connection:
             return held(connection, month_scope(at))
 
     def usual_usage(self) -> Mapping[tuple[str, str, str], Usual]:
         """How long recent calls of each kind were; see the port."""
-        with self._transaction(write=False) as connection:
+        with self._file.transaction(write=False) as connection:
             return usual_lengths(connection)
 
     def past_estimates(self, suite: str, limit: int) -> Sequence[PastEstimate]:
         """The last runs of a suite that expected to pay something; see the port."""
-        with self._transaction(write=False) as connection:
+        with self._file.transaction(write=False) as connection:
             return estimates_of(connection, suite, limit)
 
-    def attempts(self, run_id: str) -> Iterator[Account]:
+    def attempts(self, run_id: str) -> Iterator[LedgerEntry]:
         """The attempts of a run in the order of their reservation, with what became of them."""
         last, page = 0, True
         while page:
-            with self._transaction(write=False) as connection:
-                rows = connection.execute(
-                    f"SELECT a.number, {ATTEMPT_COLUMNS}, {SETTLEMENT_COLUMNS} FROM attempts a"
-                    " LEFT JOIN settlements s USING (number)"
-                    " WHERE a.run_id = ? AND a.number > ? ORDER BY a.number LIMIT 1000",
-                    (run_id, last),
-                ).fetchall()
-            for row in rows:
-                yield account(row[1:])
+            with self._file.transaction(write=False) as connection:
+                rows = page_of_run(connection, run_id, after=last)
+            for _, entry in rows:
+                yield entry
             last, page = (rows[-1][0], True) if rows else (last, False)
+
+    def entries(self, since: float, until: float) -> Iterator[LedgerEntry]:
+        """The attempts that were reserved in that time, a page at a time; see the port."""
+        last, page = 0, True
+        while page:
+            with self._file.transaction(write=False) as connection:
+                rows = page_of_entries(connection, since, until, after=last)
+            for _, entry in rows:
+                yield entry
+            last, page = (rows[-1][0], True) if rows else (last, False)
+
+    def spending(self, since: float, until: float, by: Sequence[str]) -> Sequence[SpendCell]:
+        """The same, added up in the file; see the port."""
+        with self._file.transaction(write=False) as connection:
+            return sums_by(connection, since, until, by)
+
+    def runs(self, since: float, until: float) -> Sequence[RunRow]:
+        """The rows of the runs that began in that time; see the port."""
+        with self._file.transaction(write=False) as connection:
+            return runs_between(connection, since, until)
+
+    def origins(self) -> Sequence[Origin]:
+        """Where each run that paid came from; see the port."""
+        with self._file.transaction(write=False) as connection:
+            return origins_of(connection)
+
+    def add(
+        self,
+        entries: Iterable[LedgerEntry],
+        runs: Iterable[RunRow],
+        origins: Iterable[Origin],
+    ) -> int:
+        """Takes in rows of another ledger, all of them or none; see the port."""
+        with self._file.transaction() as connection:
+            return take_in(connection, entries, runs, origins)
 
     def close(self) -> None:
         """Closes the file. Never raises."""
-        with self._lock:
-            connection, self._connection = self._connection, None
-            if connection is not None and self._pid == os.getpid():
-                with suppress(sqlite3.Error):
-                    connection.close()
+        self._file.close()
 
     def _sums(self, run_id: str) -> tuple[int, int, int, int]:
         query = "SELECT held, spent, open_unknown, spent_unknown FROM sums WHERE scope = ?"
-        with self._transaction(write=False) as connection:
+        with self._file.transaction(write=False) as connection:
             row = connection.execute(query, (f"run/{run_id}",)).fetchone()
         return row or _NO_SUMS
-
-    @contextmanager
-    def _transaction(self, *, write: bool = True) -> Generator[sqlite3.Connection]:
-        """One transaction: all of it is on disk at the end, or none."""
-        self._leave_parent()
-        with self._lock:
-            connection = None
-            try:
-                connection = self._connection = self._connection or self._open()
-                connection.execute("BEGIN IMMEDIATE" if write else "BEGIN")
-                yield connection
-                connection.execute("COMMIT")
-            except (sqlite3.Error, OverflowError, OSError, UnicodeError) as error:
-                _roll_back(connection)
-                raise self._failure(error) from error
-            except BaseException:
-                _roll_back(connection)
-                raise
-
-    def _leave_parent(self) -> None:
-        if self._pid == os.getpid():
-            return
-        if self._connection is not None:
-            self._kept.append(self._connection)
-        self._connection, self._pid, self._lock = None, os.getpid(), threading.RLock()
-        self._open_rows = {}
-
-    def _open(self) -> sqlite3.Connection:
-        self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with suppress(FileExistsError):
-            make_private_file(self.path)
-        if not is_plain(self.path):
-            raise LedgerError(
-                f"{str(self.path)!r} is no plain file of this user",
-                hint="move it away; the ledger is neither read nor written through links",
-            )
-        connection = connect(self.path, "rw", busy_seconds=self._busy_seconds)
-        try:
-            connection.text_factory = str
-            use_journal(connection, power_safe=True)
-            self._prepare(connection)
-        except BaseException:
-            connection.close()
-            raise
-        return connection
-
-    def _prepare(self, connection: sqlite3.Connection) -> None:
-        """Makes the tables in an empty file, brings an older one up, refuses one that is not ours."""
-        if _version(connection) == (APPLICATION, SCHEMA_VERSION):
-            return
-        connection.execute("BEGIN IMMEDIATE")
-        application, version = _version(connection)
-        empty = not connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
-        if (application, version) == (0, 0) and empty:
-            for statement in SCHEMA:
-                connection.execute(statement)
-        elif (application, version) == (APPLICATION, 1):
-            for statement in FROM_1:
-                connection.execute(statement)
-        connection.execute("COMMIT")
-        if _version(connection) == (APPLICATION, SCHEMA_VERSION):
-            return
-        if application == APPLICATION:
-            raise LedgerError(
-                f"{str(self.path)!r} was written by another version of evalrunner ({version})",
-                hint="use that version, or give this one a state dir of its own",
-            )
-        raise LedgerError(f"{str(self.path)!r} is not a ledger", hint="move it away")
-
-    def _failure(self, error: Exception) -> LedgerError:
-        name = repr(str(self.path))
-        if is_busy(error):
-            return LedgerError(f"another process holds the ledger {name}", hint="try again")
-        if is_damage(error):
-            return LedgerError(f"the ledger {name} is damaged: {error}", hint="restore or move it")
-        return LedgerError(f"the ledger {name} cannot be written: {error}")
 
 
 def _settle(
@@ -409,15 +354,3 @@ def _settled_numbers(connection: sqlite3.Connection, numbers: Sequence[int]) -> 
     for chunk in chunks(numbers):
         query = f"SELECT number FROM settlements WHERE number IN ({marks(chunk)})"
         yield from (number for (number,) in connection.execute(query, chunk))
-
-
-def _version(connection: sqlite3.Connection) -> tuple[int, int]:
-    (application,) = connection.execute("PRAGMA application_id").fetchone()
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    return application, version
-
-
-def _roll_back(connection: sqlite3.Connection | None) -> None:
-    if connection is not None and connection.in_transaction:
-        with suppress(sqlite3.Error):
-            connection.execute("ROLLBACK")

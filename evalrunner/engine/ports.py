@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -19,6 +19,7 @@ from evalrunner.values.money import Picodollars, Price
 from evalrunner.values.quickly_made import quickly_made
 from evalrunner.values.spec import Endpoint
 from evalrunner.values.spend import SpendRead
+from evalrunner.values.spending import SpendCell
 
 
 @quickly_made
@@ -364,8 +365,66 @@ class LedgerHistory(Protocol):
         ...
 
 
-class LedgerBook(Ledger, LedgerHistory, Protocol):
-    """A ledger and its history: what every ledger adapter is."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerEntry:
+    """One attempt on record: whose run it was, and how it ended where it has."""
+
+    run_id: str
+    attempt: Attempt
+    settlement: Settlement | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """Where a run that paid came from, and when it first reserved anything."""
+
+    run_id: str
+    at: float
+    tags: Mapping[str, str]
+
+
+class LedgerRecords(Protocol):
+    """The rows of a ledger, to list them, to add them up and to take in those of other ledgers.
+
+    A span of time runs from *since* up to, and without, *until*. A method raises
+    :class:`~evalrunner.errors.LedgerError` where the ledger cannot be read or written.
+    """
+
+    def entries(self, since: float, until: float) -> Iterator[LedgerEntry]:
+        """The attempts that were reserved in that time, those of one run in their order."""
+        ...
+
+    def spending(self, since: float, until: float, by: Sequence[str]) -> Sequence[SpendCell]:
+        """The same, added up by columns of :data:`~evalrunner.values.spending.COLUMNS`."""
+        ...
+
+    def runs(self, since: float, until: float) -> Sequence[RunRow]:
+        """The rows of the runs that began in that time."""
+        ...
+
+    def origins(self) -> Sequence[Origin]:
+        """Where each run that paid came from."""
+        ...
+
+    def add(
+        self,
+        entries: Iterable[LedgerEntry],
+        runs: Iterable[RunRow],
+        origins: Iterable[Origin],
+    ) -> int:
+        """Takes in rows of another ledger; what is on record already stays as it is.
+
+        An attempt that is open here and has ended there ends here too. Nothing is refused for a
+        ceiling: it has been spent.
+
+        Returns:
+            How many attempts, ends and rows of runs were new.
+        """
+        ...
+
+
+class LedgerBook(Ledger, LedgerHistory, LedgerRecords, Protocol):
+    """A ledger, its history and its rows: what every ledger adapter is."""
 
 
 class PriceBook(Protocol):

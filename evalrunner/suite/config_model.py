@@ -203,9 +203,9 @@ class CacheSection(Section):
 
 
 class LedgerSection(Section):
-    """Where spend is written down."""
+    """Where spend is written down: ``sqlite:`` with an optional path, or a server's URL."""
 
-    url: Annotated[str, Field(min_length=1)] = "sqlite:"
+    url: Annotated[str, Field(pattern=r"^(sqlite:|rediss?://.)")] = "sqlite:"
 
 
 _Ratio = Literal["window", "projected"]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from evalrunner.engine.ports import (
     Attempt,
     LedgerDay,
+    LedgerEntry,
+    Origin,
     PastEstimate,
     RunRow,
     Settlement,
@@ -14,6 +16,7 @@ from evalrunner.engine.ports import (
 )
 from evalrunner.errors import LedgerError
 from evalrunner.values.money import ZERO, Picodollars
+from evalrunner.values.spending import SpendCell
 
 
 class NoLedger:
@@ -66,6 +69,31 @@ class NoLedger:
     def past_estimates(self, suite: str, limit: int) -> Sequence[PastEstimate]:
         """No run is known."""
         return ()
+
+    def entries(self, since: float, until: float) -> Iterator[LedgerEntry]:
+        """None are known."""
+        return iter(())
+
+    def spending(self, since: float, until: float, by: Sequence[str]) -> Sequence[SpendCell]:
+        """Nothing is known to be spent."""
+        return ()
+
+    def runs(self, since: float, until: float) -> Sequence[RunRow]:
+        """None are known."""
+        return ()
+
+    def origins(self) -> Sequence[Origin]:
+        """None are known."""
+        return ()
+
+    def add(
+        self,
+        entries: Iterable[LedgerEntry],
+        runs: Iterable[RunRow],
+        origins: Iterable[Origin],
+    ) -> int:
+        """Raises, since nothing can be kept."""
+        raise self.error
 
     def close(self) -> None:
         """Nothing is open."""

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from evalrunner.adapters.git import git_state
-from evalrunner.adapters.ledger_sqlite import SqliteLedger
 from evalrunner.adapters.run_tags import run_tags
 from evalrunner.adapters.state_dir import StateDir, open_state_dir
 from evalrunner.engine.ports import CacheStore, LedgerBook
@@ -21,6 +20,7 @@ from evalrunner.values.ceilings import Ceilings
 from evalrunner.values.exchange import Json
 from evalrunner.values.project import Project
 from evalrunner.wiring.command import Command
+from evalrunner.wiring.ledgers import open_ledger
 from evalrunner.wiring.no_ledger import NoLedger
 from evalrunner.wiring.stores import open_private_store, open_store, store_plan
 
@@ -34,7 +34,7 @@ class Opened:
         private: Where those are kept that may not leave this machine; ``None`` for the same place.
         cache_mode: What the stores allow, in words.
         signing: Whether entries are signed and checked, in words.
-        ledger: Where money is accounted; a :class:`NoLedger` where the file cannot be opened.
+        ledger: Where money is accounted; a :class:`NoLedger` where it cannot be opened.
         ceilings: The most that may be spent; of several for one sum the lowest.
         started: Seconds since 1970.
         git: The state of the checkout; ``None`` outside of one.
@@ -75,7 +75,7 @@ def open_run(
     warnings: list[str] = []
     git = git_state(project.root)
     tags = run_tags(git, os.environ)
-    ledger = _ledger(state, run_id, ceilings, tags, warnings)
+    ledger = _ledger(project, state, run_id, ceilings=ceilings, tags=tags, warnings=warnings)
     stack.callback(ledger.close)
     plan = store_plan(project, read_only=command.frozen)
     store, private = _stores(command, project, state, warnings)
@@ -115,14 +115,16 @@ def _stores(
 
 
 def _ledger(
+    project: Project,
     state: StateDir,
     run_id: str,
+    *,
     ceilings: Ceilings,
     tags: Mapping[str, str],
     warnings: list[str],
-) -> SqliteLedger | NoLedger:
+) -> LedgerBook:
     try:
-        return SqliteLedger(state.ledger, run_id=run_id, ceilings=ceilings, tags=tags)
+        return open_ledger(project, state, run_id=run_id, ceilings=ceilings, tags=tags)
     except LedgerError as error:
         warnings.append(f"no ledger in this run: {error.message}{_tail(error.hint)}")
         return NoLedger(error)

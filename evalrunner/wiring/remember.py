@@ -90,6 +90,7 @@ def is_ordinary(command: Command, project: Project, state: Path) -> bool:
         and project.config_path == project.root / "evalrunner.yaml"
         and state == project.root / NAME
         and project.cache.url == "disk:"
+        and project.cost.ledger_url == "sqlite:"
         and not project.suites
     )
 

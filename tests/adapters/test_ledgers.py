@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -15,28 +15,58 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evalrunner.adapters import ledger_past
+from evalrunner.adapters.ledger_redis import RedisLedger
 from evalrunner.adapters.ledger_sqlite import SqliteLedger
-from evalrunner.engine.ports import Attempt, LedgerDay, RunRow, Settlement, Usual
+from evalrunner.adapters.server_address import server_address
+from evalrunner.engine.ports import (
+    Attempt,
+    LedgerDay,
+    LedgerEntry,
+    Origin,
+    RunRow,
+    Settlement,
+    Usual,
+)
 from evalrunner.errors import LedgerError
 from evalrunner.testing import MemoryLedger
 from evalrunner.values.ceilings import Ceilings
 from evalrunner.values.exchange import Tier, Usage
 from evalrunner.values.fingerprint import Fingerprint
 from evalrunner.values.money import Picodollars
+from evalrunner.values.spending import COLUMNS
+from tests.servers import Server
 
-Book: TypeAlias = MemoryLedger | SqliteLedger
+Book: TypeAlias = MemoryLedger | SqliteLedger | RedisLedger
 Opener: TypeAlias = Callable[[Ceilings], Book]
 MONTH = 30.4 * 86400
+TAGS = {"sha": "12ab", "pr": "7"}
 
 
-@pytest.fixture(params=["memory", "sqlite"])
-def ledger_with(request: pytest.FixtureRequest, tmp_path: Path) -> Opener:
-    def opened(ceilings: Ceilings) -> Book:
+@pytest.fixture(params=["memory", "sqlite", "server"])
+def ledger_with(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Opener]:
+    def chosen(ceilings: Ceilings) -> Book:
         if request.param == "memory":
-            return MemoryLedger(run_id="r", ceilings=ceilings)
-        return SqliteLedger(tmp_path / "ledger.sqlite3", run_id="r", ceilings=ceilings)
+            return MemoryLedger(run_id="r", ceilings=ceilings, tags=TAGS)
+        if request.param == "sqlite":
+            path = tmp_path / "ledger.sqlite3"
+            return SqliteLedger(path, run_id="r", ceilings=ceilings, tags=TAGS)
+        return on_server(request.getfixturevalue("server"), ceilings)
 
-    return opened
+    def opened(ceilings: Ceilings) -> Book:
+        books.append(chosen(ceilings))
+        return books[-1]
+
+    books: list[Book] = []
+    yield opened
+    for book in books:
+        book.close()
+
+
+def on_server(
+    server: Server, ceilings: Ceilings, *, namespace: str = "n", run: str = "r"
+) -> RedisLedger:
+    address = server_address(server.url)
+    return RedisLedger(address, namespace=namespace, run_id=run, ceilings=ceilings, tags=TAGS)
 
 
 def attempt(
@@ -127,7 +157,7 @@ def test_each_end_counts_for_what_it_may_have_cost(
     ledger.reserve([attempt(1)])
     ledger.settle([settled(1, cost=cost, status=status)])
     assert (ledger.spent("r"), ledger.open_reservations("r")) == (spent, open_)
-    assert list(ledger.reserve([attempt(2, room + 1)])) == [False]
+    assert list(ledger.reserve([attempt(2, max(room + 1, 0))])) == [False]
     assert list(ledger.reserve([attempt(3, max(room, 0))])) == [room >= 0]
 
 
@@ -330,31 +360,131 @@ def test_past_estimates_are_those_of_runs_that_expected_to_pay(ledger_with: Open
     ),
     limit=st.none() | st.integers(0, 120),
 )
-def test_both_ledgers_agree_on_every_schedule(
+def test_all_ledgers_agree_on_every_schedule(
     steps: list[tuple[list[int | None], str, int | None]],
     limit: int | None,
     tmp_path_factory: pytest.TempPathFactory,
+    shared_server: Server,
 ) -> None:
     ceilings = Ceilings(run=None if limit is None else Picodollars(limit))
-    path = tmp_path_factory.mktemp("ledger") / "ledger.sqlite3"
-    memory: Book = MemoryLedger(run_id="r", ceilings=ceilings)
-    disk: Book = SqliteLedger(path, run_id="r", ceilings=ceilings)
+    folder = tmp_path_factory.mktemp("ledger")
+    memory = MemoryLedger(run_id="r", ceilings=ceilings)
+    others = [
+        SqliteLedger(folder / "ledger.sqlite3", run_id="r", ceilings=ceilings),
+        on_server(shared_server, ceilings, namespace=folder.name),
+    ]
     number = 0
     for worsts, status, cost in steps:
         batch = [attempt(number + offset, worst) for offset, worst in enumerate(worsts)]
         number += len(batch)
         admitted = list(memory.reserve(batch))
-        assert admitted == list(disk.reserve(batch))
         ended = [a for a, fits in zip(batch, admitted, strict=True) if fits][::2]
         paid = cost if status == "ok" else None
         ends = [settled(int(a.id.split(".")[1]), cost=paid, status=status) for a in ended]
         memory.settle(ends)
-        disk.settle(ends)
-        assert memory.spent("r") == disk.spent("r")
-        assert memory.open_reservations("r") == disk.open_reservations("r")
-        assert memory.days(0, 2e9) == disk.days(0, 2e9)
-        assert memory.held_in_month(1e9) == disk.held_in_month(1e9)
-    disk.close()
+        for other in others:
+            assert admitted == list(other.reserve(batch))
+            other.settle(ends)
+            assert memory.spent("r") == other.spent("r")
+            assert memory.open_reservations("r") == other.open_reservations("r")
+            assert memory.days(0, 2e9) == other.days(0, 2e9)
+            assert memory.held_in_month(1e9) == other.held_in_month(1e9)
+            assert memory.usual_usage() == other.usual_usage()
+    for other in others:
+        for by in ([], ["suite"], list(COLUMNS)):
+            assert memory.spending(0, 2e9, by) == other.spending(0, 2e9, by)
+        other.close()
+
+
+def filled(ledger: Book) -> Book:
+    """One of each: settled, open, refused, possibly paid, unpriced, of two suites and days."""
+    ledger.reserve([attempt(n) for n in range(1, 5)])
+    ledger.reserve([attempt(5, None, suite="t"), attempt(6, 0, suite="t", at=1e9 + 86400)])
+    ledger.settle([settled(1), settled(2, cost=None, status="possibly_paid")])
+    ledger.settle([settled(3, cost=0, status="error"), settled(5, cost=None)])
+    end = replace(settled(6, cost=0), metered=False, calls=3, usage=Usage(), error="é")
+    ledger.settle([end])
+    asked = {"small": {"hits": 1, "calls": 3, "incurred": 4, "nominal": None}}
+    ledger.record_run([run(id_="r", models=asked), run("t", id_="r", at=1e9 + 5)])
+    return ledger
+
+
+def test_rows_come_back_as_they_were_recorded(ledger_with: Opener) -> None:
+    ledger = filled(ledger_with(Ceilings()))
+    entries = list(ledger.entries(0, 2e9))
+    assert [one.attempt for one in entries] == [
+        *(attempt(n) for n in range(1, 5)),
+        attempt(5, None, suite="t"),
+        attempt(6, 0, suite="t", at=1e9 + 86400),
+    ]
+    assert {one.run_id for one in entries} == {"r"}
+    assert [one.settlement for one in entries] == [
+        settled(1),
+        settled(2, cost=None, status="possibly_paid"),
+        settled(3, cost=0, status="error"),
+        None,
+        settled(5, cost=None),
+        replace(settled(6, cost=0), metered=False, calls=3, usage=Usage(), error="é"),
+    ]
+    assert [row.suite for row in ledger.runs(0, 2e9)] == ["s", "t"]
+    assert ledger.runs(0, 2e9)[0].models["small"] == {
+        "hits": 1,
+        "calls": 3,
+        "incurred": 4,
+        "nominal": None,
+    }
+    assert list(ledger.origins()) == [Origin(run_id="r", at=1e9, tags=TAGS)]
+
+
+def test_a_span_takes_its_beginning_and_leaves_its_end(ledger_with: Opener) -> None:
+    ledger = filled(ledger_with(Ceilings()))
+    assert len(list(ledger.entries(1e9, 1e9 + 86400))) == 5
+    assert len(list(ledger.entries(1e9 + 1, 1e9 + 86400.5))) == 1
+    assert [row.suite for row in ledger.runs(1e9 + 5, 1e9 + 6)] == ["t"]
+    assert list(ledger.runs(0, 1e9)) == []
+
+
+def test_spending_is_added_up_by_any_column(ledger_with: Opener) -> None:
+    ledger = filled(ledger_with(Ceilings()))
+    assert list(ledger.spending(0, 1, [])) == []
+    (whole,) = ledger.spending(0, 2e9, [])
+    assert (whole.key, whole.attempts, whole.calls, whole.errors) == ((), 6, 5, 1)
+    assert (whole.settled, whole.possibly_paid, whole.upper) == (4, 20, 24)
+    assert (whole.open, whole.unpriced, whole.unmetered, whole.inner_calls) == (2, 1, 1, 3)
+    cells = ledger.spending(0, 2e9, ["suite", "day"])
+    assert [cell.key for cell in cells] == [
+        ("s", "2001-09-09"),
+        ("t", "2001-09-09"),
+        ("t", "2001-09-10"),
+    ]
+    assert sum((cell.settled for cell in cells), 0) == 4
+    assert [cell.key for cell in ledger.spending(0, 2e9, ["check"])] == [(None,)]
+
+
+def test_rows_of_another_ledger_are_taken_in_once(ledger_with: Opener) -> None:
+    source = filled(MemoryLedger(run_id="r", tags=TAGS))
+    ledger = ledger_with(Ceilings(run=Picodollars(1)))
+    rows = (list(source.entries(0, 2e9)), source.runs(0, 2e9), source.origins())
+    assert ledger.add(*rows) == 6 + 5 + 2
+    assert ledger.add(*rows) == 0
+    assert list(ledger.entries(0, 2e9)) == list(source.entries(0, 2e9))
+    assert ledger.days(0, 2e9) == source.days(0, 2e9)
+    assert ledger.runs(0, 2e9) == source.runs(0, 2e9)
+    assert ledger.origins() == source.origins()
+    assert ledger.usual_usage() == source.usual_usage()
+    assert ledger.open_reservations("r") == source.open_reservations("r") == 20
+
+
+def test_an_attempt_that_ended_elsewhere_ends_here_too(ledger_with: Opener) -> None:
+    ledger = ledger_with(Ceilings())
+    ledger.reserve([attempt(1), attempt(2)])
+    ledger.settle([settled(2, cost=3)])
+    elsewhere = [
+        LedgerEntry(run_id="r", attempt=attempt(1), settlement=settled(1, cost=7)),
+        LedgerEntry(run_id="r", attempt=attempt(2), settlement=settled(2, cost=9)),
+    ]
+    assert ledger.add(elsewhere, [], []) == 1
+    assert (ledger.spent("r"), ledger.open_reservations("r")) == (10, 0)
 
 
 # ---------------------------------------------------------------- the file
@@ -377,7 +507,10 @@ def test_attempts_come_back_as_they_were_recorded(path: Path) -> None:
     ledger.reserve(attempts)
     ledger.settle([end])
     opened(path, run="other").reserve([attempt(1, run="other")])
-    assert list(opened(path).attempts("r")) == [(attempts[0], end), (attempts[1], None)]
+    assert list(opened(path).attempts("r")) == [
+        LedgerEntry(run_id="r", attempt=attempts[0], settlement=end),
+        LedgerEntry(run_id="r", attempt=attempts[1]),
+    ]
     ledger.close()
     ledger.close()
 
@@ -478,7 +611,8 @@ def test_what_a_provider_sent_never_keeps_a_settlement_from_the_record(path: Pat
     ledger.reserve([replace(attempt(1), case_id="s/\ud800")])
     usage = Usage(input_tokens=10**30, output_tokens=-1, cached_input_tokens=10**30)
     ledger.settle([replace(settled(1), usage=usage, served_model="\udfff", error="a\0\ud800")])
-    ((_, end),) = ledger.attempts("r")
+    (one,) = ledger.attempts("r")
+    end = one.settlement
     assert end is not None
     assert (end.usage, end.cost) == (Usage(), 4)
     assert (end.served_model, end.error) == ("\\udfff", "a\0\\ud800")
