@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from evalrunner.adapters.ledger_rows import Account
 from evalrunner.adapters.ledger_sqlite import SqliteLedger
+from evalrunner.engine.ports import LedgerEntry
 from evalrunner.testing import FakeBody, FakeProvider
 from evalrunner.values.exchange import ModelText
 from evalrunner.values.result import CaseResult, RunReport
@@ -95,7 +95,7 @@ class Workspace:
             out, err = process.communicate(timeout=100)
         return subprocess.CompletedProcess(arguments, process.returncode, out, err)
 
-    def attempts(self, run_id: str) -> list[Account]:
+    def attempts(self, run_id: str) -> list[LedgerEntry]:
         """What the ledger knows of a run's attempts, less those that were never sent."""
         ledger = SqliteLedger(self.state / "ledger.sqlite3", run_id="reader")
         try:
@@ -162,5 +162,5 @@ def answer(body: FakeBody) -> str:
     return json.dumps({"ok": body["messages"][-1]["content"]})  # type: ignore[index]
 
 
-def _unsent(row: Account) -> bool:
+def _unsent(row: LedgerEntry) -> bool:
     return row.settlement is not None and row.settlement.error == "not sent"
