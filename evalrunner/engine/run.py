@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from typing import Final
 
 from evalrunner.engine.accounts import Accounts
@@ -30,7 +31,7 @@ from evalrunner.values.result import (
     RunInfo,
     RunReport,
 )
-from evalrunner.values.spec import RepeatSpec, Suite
+from evalrunner.values.spec import GateSpec, RepeatSpec, Suite
 from evalrunner.values.summary import ModelTally, Summary, Tally
 from evalrunner.verdict.gates import Verdict, blocks, decide, exit_code
 from evalrunner.verdict.ratio_words import Ruling
@@ -189,6 +190,9 @@ def _close(case: OpenCase, refusal: NotAsked) -> CaseResult:
     return result
 
 
+_ANY_RATE: Final = GateSpec(min_pass_rate=Decimal(0), on_inconclusive="warn")
+
+
 def conclude(
     setup: RunSetup,
     before: Preflight,
@@ -202,11 +206,13 @@ def conclude(
         setup: The run.
         before: What :func:`preflight` said; the cases that ended since are in ``before.known``.
         stopped: The signal that stopped it.
-        further: Cases that are none of ``setup.cases``, after those.
+        further: Cases that are none of ``setup.cases``, after those. Nobody has set a gate for
+            suites of theirs, which thus hold at any pass rate.
     """
     cases = [*_in_order(setup, before.known, refused=before.refused), *further]
     repeats = {suite.name: _repeat(suite, setup.draws) for suite in setup.suites}
-    specs = {suite.name: suite.gate for suite in setup.suites}
+    specs = {result.case.suite: _ANY_RATE for result in further}
+    specs |= {suite.name: suite.gate for suite in setup.suites}
     sums = _sums(setup, cases)
     possibly_paid = setup.ledger.open_reservations(setup.info.id)
     ratio = before.ratio
@@ -245,7 +251,7 @@ def conclude(
 def _sums(setup: RunSetup, cases: Sequence[CaseResult]) -> Summary:
     """The figures of the kept rows and these cases, in the order of the suites, added up once."""
     sums = ((setup.kept or KeptRows()).summary + summarise(cases)).by_suite
-    names = (suite.name for suite in setup.suites)
+    names = dict.fromkeys([*(suite.name for suite in setup.suites), *sums])
     return Summary(by_suite={name: sums[name] for name in names if name in sums})
 
 

@@ -10,10 +10,18 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from evalrunner.pytest_plugin.collecting import ENDINGS, is_suite
-from evalrunner.pytest_plugin.session import EVALS, WORKER_KEY, Evals, evals_of, selected
+from evalrunner.pytest_plugin.session import (
+    EVALS,
+    WORKER_KEY,
+    Evals,
+    evals_of,
+    is_python_eval,
+    selected,
+)
 
 if TYPE_CHECKING:
     from evalrunner.pytest_plugin.items import SuiteFile
+    from evalrunner.pytest_plugin.llm_eval import LlmEval
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -112,6 +120,29 @@ def _start(session: pytest.Session, cases: dict[str, list[str]], planned: list[s
         evals.service.call("start", cases=cases, planned=planned)
     except ServiceError as error:
         raise pytest.UsageError(evals.explained(error)) from None
+
+
+@pytest.fixture
+def llm_eval(request: pytest.FixtureRequest) -> Generator[LlmEval, None, None]:
+    """Asks a model from a test and checks what it says; see ``evalrunner.pytest.LlmEval``."""
+    from evalrunner.pytest_plugin.llm_eval import LlmEval
+
+    made = LlmEval(request)
+    yield made
+    made.close()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Counts what a test itself has found out as a check of its evals."""
+    report = yield
+    if call.when == "call" and is_python_eval(item):
+        from evalrunner.pytest_plugin.verdicts import settle
+
+        settle(item, call, report)
+    return report
 
 
 @pytest.hookimpl(tryfirst=True)

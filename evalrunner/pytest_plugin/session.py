@@ -12,6 +12,7 @@ import pytest
 
 if TYPE_CHECKING:
     from evalrunner.pytest_plugin.service import Host, Service, ServiceError
+    from evalrunner.wiring.python_evals import PythonEvals
 
 WORKER_KEY: Final = "evalrunner"
 """Where xdist's workers find the service's place among their input."""
@@ -33,6 +34,7 @@ class Evals:
         self._service: Service | None = None
         self.reported: dict[str, None] = {}
         self.concluded: dict[str, Any] | None = None
+        self.python: dict[Path, PythonEvals] = {}
 
     @property
     def is_worker(self) -> bool:
@@ -132,14 +134,22 @@ def selected(items: Iterable[pytest.Item]) -> tuple[dict[str, list[str]], list[s
     cases: dict[str, list[str]] = {}
     planned: list[str] = []
     for item in items:
-        case_id = getattr(item, "case_id", None)
-        if case_id is not None:
-            cases.setdefault(item.root, []).append(case_id)  # type: ignore[attr-defined]  # a CaseItem
-        if case_id is not None or _is_python_eval(item):
+        if is_case(item):
+            cases.setdefault(item.root, []).append(item.case_id)  # type: ignore[attr-defined]
+            planned.append(item.nodeid)
+        elif is_python_eval(item):
             planned.append(item.nodeid)
     return cases, planned
 
 
-def _is_python_eval(item: pytest.Item) -> bool:
+def is_case(item: pytest.Item) -> bool:
+    """Whether an item is a case of a suite file."""
+    return hasattr(item, "case_id")
+
+
+def is_python_eval(item: pytest.Item) -> bool:
+    """Whether an item is an eval written in Python: by its fixture or its marker."""
+    if is_case(item):
+        return False
     fixtures = getattr(item, "fixturenames", ())
     return "llm_eval" in fixtures or item.get_closest_marker("evalcase") is not None

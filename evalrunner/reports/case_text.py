@@ -31,11 +31,12 @@ def case_cost(case: CaseResult) -> str:
 def _lines(case: CaseResult) -> Iterator[str]:
     where = case.case.source
     yield f"{one_line(case.case.id, 300)}: {case.outcome.value.replace('_', ' ')}"
-    if case.reason:
+    if case.reason and all(check.outcome is not case.outcome for check in case.checks):
         yield from _block("why", case.reason)
     if where.file:
         yield from _block("row", f"{where.file}:{where.line}")
-    yield from _block("prompt", _prompt(case))
+    if case.case.rendered:
+        yield from _block("prompt", _prompt(case))
     if case.subject is not None:
         yield from _block("output", case.subject.response.text)
     for check in case.checks:

@@ -54,18 +54,23 @@ class Settings:
         place = os.environ.get("EVALRUNNER_CONFIG")
         return Path(place) if place else None
 
+    @property
+    def state_dir(self) -> Path | None:
+        """The state folder that the environment names."""
+        place = os.environ.get("EVALRUNNER_STATE_DIR")
+        return Path(place) if place else None
+
     def command(self, root: Path) -> Command:
         """What is asked of one project's run.
 
         Raises:
             UsageError: A ceiling is no amount of dollars.
         """
-        state = os.environ.get("EVALRUNNER_STATE_DIR")
         return Command(
             start=root,
             argv=self.arguments,
             config=self.config,
-            state_dir=Path(state) if state else None,
+            state_dir=self.state_dir,
             frozen=self.frozen,
             recache=self.recache,
             max_usd=min(map(_amount, self.max_usd), default=None),

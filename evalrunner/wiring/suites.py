@@ -109,6 +109,26 @@ class Assembly:
             raise LoadError(sorted_problems(problems))
         return variants
 
+    def given(self, suite: Suite) -> Variant:
+        """A target whose answer is at hand: nobody is asked for it, and every check looks at it.
+
+        Raises:
+            LoadError: Every check and judge that cannot be used.
+        """
+        builder = self._builder(suite, self._bench(), application=True)
+        endpoint = Endpoint(
+            name="output", provider="application", model="output", identity="output"
+        )
+        return Variant(
+            label="output",
+            endpoint=endpoint,
+            tier=Tier.TARGET,
+            application=True,
+            cacheable=False,
+            builder=builder,
+            panel=builder.build(suite.checks),
+        )
+
     def _check_problems(self, suite: Suite, bench: Bench) -> list[Problem]:
         """What is wrong with the checks of a suite whose target is of no use."""
         try:
