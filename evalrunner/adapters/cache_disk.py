@@ -170,6 +170,7 @@ class DiskStore:
         return StoreStats(
             damaged=self._seal.damaged,
             untrusted=self._seal.untrusted,
+            turned_away=dict(self._seal.turned_away),
             writes=self._writes,
             degraded=self._file.trouble,
         )

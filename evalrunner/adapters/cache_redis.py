@@ -167,6 +167,7 @@ class RedisStore:
         return StoreStats(
             damaged=self._seal.damaged,
             untrusted=self._seal.untrusted,
+            turned_away=dict(self._seal.turned_away),
             writes=self._writes,
             degraded=self.trouble,
         )

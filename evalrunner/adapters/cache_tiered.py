@@ -111,6 +111,7 @@ class TieredStore:
         return StoreStats(
             damaged=sum(seal.damaged for seal in seals),
             untrusted=sum(seal.untrusted for seal in seals),
+            turned_away={key: word for seal in seals for key, word in seal.turned_away.items()},
             writes=self._writes,
             degraded="; ".join(trouble) or None,
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from evalrunner.adapters.envelope import (
     LARGEST_BODY,
@@ -74,6 +74,10 @@ class Verifier(Protocol):
         ...
 
 
+MOST_TURNED_AWAY: Final = 100_000
+"""So many are known by their keys; beyond that they are only counted."""
+
+
 class Seal:
     """The seal of one namespace.
 
@@ -85,6 +89,7 @@ class Seal:
     Attributes:
         damaged: How many entries did not verify.
         untrusted: How many were intact, and no trusted key had signed them.
+        turned_away: The keys of both kinds, the first :data:`MOST_TURNED_AWAY` of them.
     """
 
     def __init__(
@@ -93,6 +98,7 @@ class Seal:
         self.namespace = namespace
         self.damaged = 0
         self.untrusted = 0
+        self.turned_away: dict[Fingerprint, str] = {}
         self._signer = signer
         self._verifier = verifier
 
@@ -111,24 +117,33 @@ class Seal:
     def opened(self, key: Fingerprint, raw: bytes | None) -> Opened | None:
         """The body, if the bytes are believed; else ``None``, and it is counted."""
         if raw is None:
-            self.damaged += 1
+            self._damaged(key)
             return None
         if self._verifier is not None:
             return self._proven(key, raw, self._verifier)
         opened = open_sealed(raw, key, namespace=self.namespace)
         if opened is None:
-            self.damaged += 1
+            self._damaged(key)
         return opened
 
     def _proven(self, key: Fingerprint, raw: bytes, verifier: Verifier) -> Opened | None:
         found = open_with_proof(raw, key, namespace=self.namespace)
         if found is None:
-            self.damaged += 1
+            self._damaged(key)
             return None
         if not verifier.proves(found.digest, found.proof):
             self.untrusted += 1
+            self._note(key, "untrusted")
             return None
         return Opened(found.body, found.stored_at)
+
+    def _damaged(self, key: Fingerprint) -> None:
+        self.damaged += 1
+        self._note(key, "damaged")
+
+    def _note(self, key: Fingerprint, word: str) -> None:
+        if len(self.turned_away) < MOST_TURNED_AWAY:
+            self.turned_away[key] = word
 
     def _signed(
         self, bodies: Mapping[Fingerprint, bytes], stored_at: float, signer: Signer

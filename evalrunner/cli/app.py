@@ -21,6 +21,10 @@ COMMANDS: Final = {
         "Pair two runs by case: regressions, improvements, significance.",
     ),
     "doctor": ("evalrunner.cli.doctor:doctor", "Say what would be slow, unsafe or missing here."),
+    "explain": (
+        "evalrunner.cli.explain:explain",
+        "Say why a case was asked again, or was not.",
+    ),
     "init": (
         "evalrunner.cli.init:init",
         "Write a starter configuration, suite, golden file and workflow.",

@@ -80,12 +80,14 @@ class StoreStats:
         untrusted: Intact ones that were turned away because no trusted key has signed them.
         writes: Entries stored.
         degraded: Why the store is of limited use, in one line; ``None`` while all is well.
+        turned_away: The keys of entries that were turned away, each with ``damaged`` or ``untrusted``.
     """
 
     damaged: int = 0
     untrusted: int = 0
     writes: int = 0
     degraded: str | None = None
+    turned_away: Mapping[Fingerprint, str] = field(default_factory=dict)
 
 
 class CacheStore(Protocol):

@@ -99,6 +99,8 @@ class StoreReader:
         self._accounts = accounts
         self._stored_after = stored_after
         self._again = frozenset(again)
+        self.expired: set[Fingerprint] = set()
+        """The keys that were looked up and whose entries were too old."""
 
     def find(self, waiting: Sequence[tuple[Request, Fingerprint]]) -> list[Reply | None]:
         """For each request the reply that is kept, or ``None``."""
@@ -106,15 +108,24 @@ class StoreReader:
 
     def bodies(self, waiting: Sequence[tuple[Request, Fingerprint]]) -> dict[Fingerprint, bytes]:
         """What is kept for these requests; the only part that waits for a store."""
+        wanted = {key: request for request, key in waiting if self.may_answer(request)}
+        found = self._kept(wanted, self._stored_after)
+        if self._stored_after is not None and len(found) < len(wanted):
+            missing = {key: wanted[key] for key in wanted.keys() - found.keys()}
+            self.expired.update(self._kept(missing, None))
+        return found
+
+    def _kept(
+        self, wanted: Mapping[Fingerprint, Request], stored_after: float | None
+    ) -> dict[Fingerprint, bytes]:
         if self._store is None:
             return {}
-        wanted = {key: request for request, key in waiting if self.may_answer(request)}
         if self._private is None:
-            return self._store.get_many(list(wanted), stored_after=self._stored_after)
+            return self._store.get_many(list(wanted), stored_after=stored_after)
         here = [key for key, request in wanted.items() if stays_here(request)]
         shared = list(wanted.keys() - set(here)) if here else list(wanted)
-        found = self._store.get_many(shared, stored_after=self._stored_after)
-        return found | self._private.get_many(here, stored_after=self._stored_after)
+        found = self._store.get_many(shared, stored_after=stored_after)
+        return found | self._private.get_many(here, stored_after=stored_after)
 
     def replies(
         self,

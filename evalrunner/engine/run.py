@@ -30,6 +30,7 @@ from evalrunner.values.result import (
     GateDecision,
     RunInfo,
     RunReport,
+    Unasked,
 )
 from evalrunner.values.spec import GateSpec, RepeatSpec, Suite
 from evalrunner.values.summary import ModelTally, Summary, Tally
@@ -185,9 +186,17 @@ def _ask(setup: RunSetup, before: Preflight) -> int | None:
 
 
 def _close(case: OpenCase, refusal: NotAsked) -> CaseResult:
+    request = case.request
+    question = Unasked(
+        role=request.role,
+        tier=request.tier,
+        endpoint=request.endpoint,
+        fingerprint=case.key,
+        check=request.check,
+    )
     result = case.throw(refusal)
     assert result is not None  # a flow that is refused an answer ends
-    return result
+    return replace(result, unasked=question)
 
 
 _ANY_RATE: Final = GateSpec(min_pass_rate=Decimal(0), on_inconclusive="warn")

@@ -29,7 +29,8 @@ def resolve(report: RunReport, load: Load) -> RunReport:
     if earlier.run.answered_from is not None and not earlier.cases:
         message = f"run {report.run.id!r} refers to {source!r}, which refers to another run"
         raise RunDocumentError(message, hint="run the suite again")
-    return replace(report, cases=tuple(from_cache(case) for case in earlier.cases), summary=None)
+    cases = tuple(from_cache(case) for case in earlier.cases)
+    return replace(report, cases=cases, inputs=earlier.inputs, summary=None)
 
 
 def from_cache(case: CaseResult) -> CaseResult:

@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, TypeAlias
 
+from evalrunner.reports.document_inputs import inputs_json, misses_json
 from evalrunner.reports.document_read import from_json
 from evalrunner.reports.safe_text import raw
 from evalrunner.values.compact_json import compact_encoder
@@ -26,6 +27,7 @@ from evalrunner.values.result import (
     RunInfo,
     RunReport,
     Subject,
+    Unasked,
 )
 from evalrunner.values.spec import GateSpec, RepeatSpec
 from evalrunner.values.summary import ModelTally, Tally
@@ -63,6 +65,8 @@ def head(report: RunReport) -> bytes:
             "cost_ratio": _cost_ratio(report.cost_ratio),
             "failures": [_failure(failure) for failure in report.failures],
             "warnings": list(report.warnings),
+            "misses": [misses_json(group) for group in report.misses],
+            "inputs": None if report.inputs is None else inputs_json(report.inputs),
         }
     )
 
@@ -91,7 +95,20 @@ def case_line(case: CaseResult) -> bytes:
     }
     if subject is None and case.confirmed_from is not None:
         line["confirmed_from"] = _subject_with_output(case.confirmed_from)
+    if case.unasked is not None:
+        line["unasked"] = _unasked(case.unasked)
     return _encoded(line)
+
+
+def _unasked(question: Unasked) -> Object:
+    return {
+        "role": question.role,
+        "tier": question.tier.value,
+        "endpoint": question.endpoint,
+        "key": question.fingerprint,
+        "check": question.check,
+        "miss_cause": question.miss_cause,
+    }
 
 
 def _rendered(rendered: str | tuple[Message, ...]) -> object:

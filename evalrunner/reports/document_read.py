@@ -6,6 +6,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Final
 
 from evalrunner.errors import RunDocumentError
+from evalrunner.reports.document_inputs import inputs_from, misses_from
 from evalrunner.reports.json_node import JsonNode, parse
 from evalrunner.values.exchange import (
     CallRecord,
@@ -32,6 +33,7 @@ from evalrunner.values.result import (
     RunInfo,
     RunReport,
     Subject,
+    Unasked,
 )
 from evalrunner.values.spec import CheckClass, GateSpec, RepeatSpec, SourceRef
 from evalrunner.values.summary import ModelTally, Spent, Summary, Tally
@@ -71,6 +73,8 @@ def from_json(data: bytes, *, name: str) -> RunReport:
         possibly_paid=summary.node("cost").money("possibly_paid_usd"),
         warnings=root.text_items("warnings"),
         summary=_summary(suites) if run.answered_from is not None and not cases else None,
+        inputs=inputs_from(root.node("inputs")) if root.has("inputs") else None,
+        misses=tuple(misses_from(node) for node in root.nodes("misses")),
         gate_specs={key: _gate_spec(node.node("gate")) for key, node in suites if node.has("gate")},
         repeats={key: _repeat(node.node("repeat")) for key, node in suites if node.has("repeat")},
     )
@@ -136,6 +140,18 @@ def _case(node: JsonNode) -> CaseResult:
         confirmed_from=None if confirmed is None else _subject(confirmed, confirmed.text("output")),
         checks=tuple(_check(check) for check in node.nodes("checks")),
         records=tuple(_call(call) for call in node.nodes("calls")),
+        unasked=_unasked(node.node("unasked")) if node.has("unasked") else None,
+    )
+
+
+def _unasked(node: JsonNode) -> Unasked:
+    return Unasked(
+        role=node.text("role"),
+        tier=node.word("tier", Tier),
+        endpoint=node.text("endpoint"),
+        fingerprint=Fingerprint(node.text("key")),
+        check=node.text_or_none("check"),
+        miss_cause=node.text_or_none("miss_cause"),
     )
 
 

@@ -42,6 +42,8 @@ def schema_run() -> Schema:
                 _object(code={"enum": [int(code) for code in ExitCode]}, rule=_TEXT, message=_TEXT)
             ),
             warnings=_list(_TEXT),
+            misses=_list(_object(cause=_TEXT, count=_COUNT, where=_TEXT, since=_TEXT_OR_NULL)),
+            inputs={"type": ["object", "null"]},
             cases=_list(_case()),
         ),
     }

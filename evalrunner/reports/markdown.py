@@ -17,6 +17,7 @@ from evalrunner.reports.phrases import (
     dollars,
     failed_check,
     headline,
+    misses_line,
     outcome_counts,
     prompt_head,
     share,
@@ -108,6 +109,8 @@ def _facts(report: RunReport) -> str:
         f"- Cache: {_cache(report)}",
         f"- Calls: {calls_line(total)}",
     ]
+    if report.misses:
+        lines.insert(2, f"- {for_markdown_code(misses_line(report.misses), 600)}")
     if total.unpriced:
         names = ", ".join(for_markdown_code(name, 60) for name in total.unpriced[:10])
         lines.insert(1, f"- Cost unknown for {names}")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from hashlib import sha256
 from typing import Final, TypeVar
 
 from evalrunner.errors import RunDocumentError
+from evalrunner.values.cause import MissGroup
 from evalrunner.values.exit_code import RANK, ExitCode
 from evalrunner.values.money import total
 from evalrunner.values.result import (
@@ -77,9 +79,19 @@ def merge(reports: Sequence[RunReport], *, warn_only: bool = False) -> RunReport
         ),
         possibly_paid=total(report.possibly_paid for report in reports),
         warnings=tuple(dict.fromkeys(line for report in reports for line in report.warnings)),
+        misses=_misses(reports),
+        inputs=last.inputs,
         gate_specs=gate_specs,
         repeats=repeats,
     )
+
+
+def _misses(reports: Sequence[RunReport]) -> tuple[MissGroup, ...]:
+    """The groups of all shards; those alike are one."""
+    counts: Counter[MissGroup] = Counter()
+    for group in (group for report in reports for group in report.misses):
+        counts[replace(group, count=0)] += group.count
+    return tuple(replace(group, count=count) for group, count in counts.most_common())
 
 
 def _united(reports: Sequence[RunReport]) -> tuple[CaseResult, ...]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from evalrunner.reports.safe_text import Text, raw
 from evalrunner.values import money
+from evalrunner.values.cause import Cause, MissGroup
 from evalrunner.values.exit_code import ExitCode
 from evalrunner.values.result import CaseResult, Outcome, RunReport
 from evalrunner.values.summary import Tally
@@ -96,6 +98,67 @@ def cache_line(report: RunReport, part: Tally) -> str:
     if report.cache.untrusted:
         words.append(f"{report.cache.untrusted:,} that no trusted key has signed")
     return ", ".join(words)
+
+
+CAUSES: Final[Mapping[str, str]] = {
+    Cause.NO_CACHE: "asked without a cache",
+    Cause.UNCACHEABLE: "the application has no version, so that nothing is kept",
+    Cause.VERIFY_SAMPLE: "asked again to verify",
+    Cause.FIRST_RUN: "the first run here",
+    Cause.NEW_CASE: "new case",
+    Cause.NEW_DRAW: "a further draw",
+    Cause.NEW_CHECK: "new check",
+    Cause.UNASKED: "not asked before, as it was not needed",
+    Cause.UNANSWERED: "not answered in the run before",
+    Cause.EPOCH: "another form of keys",
+    Cause.TARGET_CODE: "the application changed",
+    Cause.MODEL: "model or endpoint changed",
+    Cause.PARAMS: "parameters changed",
+    Cause.TOOLS: "tools changed",
+    Cause.RESPONSE_FORMAT: "response_format changed",
+    Cause.FRAME: "the judge's frame or settings changed",
+    Cause.RUBRIC: "rubric changed",
+    Cause.TEMPLATE: "prompt template changed",
+    Cause.VARIABLES: "variables changed",
+    Cause.ANSWER: "a new answer to judge",
+    Cause.RECACHE: "asked again on purpose",
+    Cause.NAMESPACE: "another namespace",
+    Cause.EXPIRED: "older than cache.max_age",
+    Cause.DAMAGED: "the entry was damaged",
+    Cause.UNTRUSTED: "the entry was not signed by a trusted key",
+    Cause.NOT_KEPT: "answered before, but not kept (cut off, filtered, or without a cache)",
+    Cause.EVICTED: "the entry is gone: pruned, cleared, or another store",
+    Cause.UNKNOWN: "cause unknown",
+}
+"""The causes of misses, for people."""
+
+_MOST_GROUPS: Final = 6
+
+
+def cause_phrase(cause: str) -> str:
+    """What a cause says, and a word of another release as it is."""
+    return CAUSES.get(cause, cause)
+
+
+def misses_line(groups: Sequence[MissGroup]) -> str:
+    """Why requests had to be asked, the largest group first.
+
+    Example:
+        >>> misses_line([MissGroup(cause="template", count=200, where="suites/x.yaml:3")])
+        '200 misses: 200 prompt template changed (suites/x.yaml:3)'
+    """
+    if not groups:
+        return ""
+    total = sum(group.count for group in groups)
+    words = [
+        f"{group.count:,} {cause_phrase(group.cause)}"
+        + (f" ({group.where})" if group.where else "")
+        for group in groups[:_MOST_GROUPS]
+    ]
+    if len(groups) > _MOST_GROUPS:
+        rest = sum(group.count for group in groups[_MOST_GROUPS:])
+        words.append(f"{rest:,} for {len(groups) - _MOST_GROUPS} other reasons")
+    return f"{total:,} miss{'' if total == 1 else 'es'}: " + ", ".join(words)
 
 
 def calls_line(part: Tally) -> str:

@@ -43,7 +43,8 @@ def redact(report: RunReport, include: str) -> RunReport:
         raise ConfigError(
             f"report.include is {include!r}", hint="use 'outputs', 'redacted' or 'none'"
         )
-    return replace(report, cases=tuple(_hidden(case, hides[include]) for case in report.cases))
+    cases = tuple(_hidden(case, hides[include]) for case in report.cases)
+    return replace(report, cases=cases, inputs=report.inputs and report.inputs.without_texts())
 
 
 def without_secrets(report: RunReport, secrets: Collection[str]) -> RunReport:

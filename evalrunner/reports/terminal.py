@@ -12,6 +12,7 @@ from evalrunner.reports.phrases import (
     calls_line,
     cost_line,
     headline,
+    misses_line,
     outcome_counts,
 )
 from evalrunner.reports.safe_text import neutral, one_line
@@ -134,6 +135,8 @@ def _facts(report: RunReport, total: Tally) -> Iterator[tuple[str, Words]]:
         names = ", ".join(one_line(name, 40) for name in total.unpriced[:6])
         yield "", [(f"cost unknown for {names}", "yellow")]
     yield "cache", [(one_line(cache_line(report, total), 200), "")]
+    if report.misses:
+        yield "", [(one_line(misses_line(report.misses), 600), "dim")]
     yield "calls", [(one_line(calls_line(total), 200), "")]
     if report.cost_ratio.status != "skipped" or report.cost_ratio.detail:
         yield "ratio", [(_ratio(report), "")]

@@ -6,8 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from evalrunner.values.cause import MissGroup
 from evalrunner.values.exchange import CallRecord, Json, Message, ModelResponse, ModelText, Tier
 from evalrunner.values.exit_code import ExitCode
+from evalrunner.values.fingerprint import Fingerprint
+from evalrunner.values.inputs import Inputs
 from evalrunner.values.money import ZERO, Picodollars
 from evalrunner.values.quickly_made import quickly_made
 from evalrunner.values.spec import CheckClass, GateSpec, RepeatSpec, SourceRef
@@ -112,6 +115,7 @@ class CaseResult:
         records: Every model call that this case made or was answered from the store, in order, with
             the tier and endpoint it counts for.
         price: What it would cost to ask for what a frozen case lacks.
+        unasked: The question that nobody was asked, because of which the case was not run.
     """
 
     case: CaseRef
@@ -122,6 +126,19 @@ class CaseResult:
     checks: tuple[CheckResult, ...] = ()
     records: tuple[ChargedCall, ...] = ()
     price: CostEstimate | None = None
+    unasked: Unasked | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unasked:
+    """A question that the store had no answer to, and that was not asked either."""
+
+    role: str
+    tier: Tier
+    endpoint: str
+    fingerprint: Fingerprint
+    check: str | None = None
+    miss_cause: str | None = None
 
 
 @quickly_made
@@ -273,6 +290,8 @@ class RunReport:
     Attributes:
         estimates: The estimate of each suite that something was to be asked for.
         summary: The sums, where somebody has added them up; ``None``: those of ``cases``.
+        inputs: What the requests were made of, but for the rows.
+        misses: Why requests had to be asked, and those that were not asked would have to be.
         gate_specs: When each suite holds, so that shards can be judged again as one.
         repeats: How often each suite's rows are drawn; a suite that is not named draws once.
     """
@@ -288,5 +307,7 @@ class RunReport:
     possibly_paid: Picodollars | None = ZERO
     warnings: tuple[str, ...] = ()
     summary: Summary | None = None
+    inputs: Inputs | None = None
+    misses: tuple[MissGroup, ...] = ()
     gate_specs: Mapping[str, GateSpec] = field(default_factory=dict)
     repeats: Mapping[str, RepeatSpec] = field(default_factory=dict)

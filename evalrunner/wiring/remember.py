@@ -144,6 +144,8 @@ def _said(report: RunReport) -> dict[str, object]:
         report,
         run=replace(report.run, answered_from=report.run.answered_from or report.run.id),
         cases=(),
+        misses=(),
+        inputs=None,  # those of the run that it is answered from
         summary=Summary(by_suite=suites),
         gates=tuple(_unspent(gate) if gate.name == "budget" else gate for gate in report.gates),
         estimate=CostEstimate(expected=ZERO, maximum=ZERO),

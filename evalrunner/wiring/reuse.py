@@ -89,7 +89,7 @@ class Reuse:
             return None  # the ordinary run says all that is wrong
         if self.record.models != models_of(assembly):
             return None
-        ids = self._ids
+        ids = self.ids
         taken = any(case.ref.id in ids for case in cases)
         return None if taken or self._asked_before(cases) else cases
 
@@ -139,7 +139,8 @@ class Reuse:
         return {one.loaded.suite.name: one.digests for one in self.suites}
 
     @cached_property
-    def _ids(self) -> frozenset[str]:
+    def ids(self) -> frozenset[str]:
+        """The ids of the cases that are taken over."""
         return frozenset(line_id(line) for one in self.suites for line in self._lines(one))
 
     def _row_ids(self, one: SuiteReuse) -> Iterator[str]:

@@ -26,10 +26,13 @@ from evalrunner.suite.discover import find_suites
 from evalrunner.suite.load import LoadedSuite, load_suites, require_good_rows
 from evalrunner.values.project import Project
 from evalrunner.values.result import RunInfo, RunReport
+from evalrunner.verdict.causes import Circumstances
 from evalrunner.version import __version__
 from evalrunner.wiring.advice import check_cautions, uncached_targets, undated_aliases
 from evalrunner.wiring.command import Command
 from evalrunner.wiring.history import habits_in
+from evalrunner.wiring.inputs import inputs_of
+from evalrunner.wiring.misses import circumstances, with_misses
 from evalrunner.wiring.no_ledger import NoLedger
 from evalrunner.wiring.opening import Opened, open_run
 from evalrunner.wiring.past_runs import failed_in, load_run
@@ -76,8 +79,15 @@ def run_command(
         if reuse and changed is None:
             reuse = None
             require_good_rows(suites)
-        report = _run(command, opened, assembly, progress, reuse=reuse, changed=changed)
-        shown = keep(opened, assembly, report, reuse.document if reuse else to_json)
+        report, around = _run(command, opened, assembly, progress, reuse=reuse, changed=changed)
+        shown = keep(
+            opened,
+            assembly,
+            report,
+            reuse.document if reuse else to_json,
+            around=around,
+            reuse=reuse,
+        )
         remember(
             command,
             shown,
@@ -148,7 +158,7 @@ def _run(
     *,
     reuse: Reuse | None,
     changed: Sequence[EvalCase] | None,
-) -> RunReport:
+) -> tuple[RunReport, Circumstances]:
     only = failed_in(load_run("last", opened.state)) if command.only_failed else None
     baseline = load_run(command.baseline, opened.state).cases if command.baseline else None
     cases = changed
@@ -170,15 +180,14 @@ def _run(
         execution = execution_for(command, opened, assembly, reader=reader, accounts=accounts)
         return execute(replace(execution, progress=progress), cases, done)
 
-    return run_cases(
-        replace(
-            setup,
-            answer=answer,
-            baseline=baseline,
-            progress=progress,
-            kept=reuse.kept if reuse else None,
-        )
+    setup = replace(
+        setup,
+        answer=answer,
+        baseline=baseline,
+        progress=progress,
+        kept=reuse.kept if reuse else None,
     )
+    return run_cases(setup), circumstances(command, opened, assembly, reader)
 
 
 def setup_for(
@@ -336,13 +345,19 @@ def keep(
     assembly: Assembly,
     report: RunReport,
     document: Callable[[RunReport], bytes] = to_json,
+    *,
+    around: Circumstances | None = None,
+    reuse: Reuse | None = None,
 ) -> RunReport:
     """Keeps the document and the ledger's rows, and returns the report as it may be shown.
 
-    A disk that takes neither costs a warning each.
+    Each miss has its cause in it, found in what earlier runs may show. A disk that takes neither
+    document nor rows costs a warning each.
     """
     project = opened.project
+    report = replace(report, inputs=inputs_of(assembly, opened.loaded, opened.store))
     report = redact(_without_keys(report, project, assembly), include=project.report_include)
+    report = with_misses(report, opened.state, around or Circumstances(), reuse=reuse)
     late: list[str] = []
     degraded = opened.store.stats().degraded if opened.store is not None else None
     if degraded:

@@ -6,6 +6,7 @@ from decimal import Decimal
 
 from hypothesis import strategies as st
 
+from evalrunner.values.cause import MissGroup
 from evalrunner.values.exchange import (
     CallRecord,
     Message,
@@ -16,6 +17,13 @@ from evalrunner.values.exchange import (
 )
 from evalrunner.values.exit_code import ExitCode
 from evalrunner.values.fingerprint import Fingerprint
+from evalrunner.values.inputs import (
+    CheckInputs,
+    EndpointInputs,
+    Inputs,
+    SuiteInputs,
+    Written,
+)
 from evalrunner.values.money import Picodollars
 from evalrunner.values.result import (
     CacheInfo,
@@ -44,6 +52,28 @@ RUN = RunInfo(
     argv=("run", "suites/support.yaml"),
     seed="42",
     exit_code=1,
+)
+
+
+INPUTS = Inputs(
+    schema=1,
+    namespace="default",
+    store="ab" * 16,
+    endpoints={
+        "large": EndpointInputs(
+            identity='{"model":"gpt-5.1","provider":"openai"}',
+            params={"temperature": 0, "stop": ["a", "b"]},
+            source=SourceRef(file="evalrunner.yaml", line=3),
+        )
+    },
+    suites={
+        "support-replies": SuiteInputs(
+            prompts={"polite": Written(digest="01" * 8, text="Answer {{question}}")},
+            targets={"large": "large"},
+            tools=Written(digest="02" * 8),
+            checks=(CheckInputs(type="contains", value=Written(digest="03" * 8), frame="04" * 8),),
+        )
+    },
 )
 
 
@@ -145,6 +175,11 @@ def sample() -> RunReport:
     """Passed, failed, errored and not-run cases, a failed and a passed gate, a warning."""
     return RunReport(
         run=RUN,
+        misses=(
+            MissGroup(cause="template", count=2, where="suites/support.yaml:2", since="20261121-1"),
+            MissGroup(cause="new_case", count=1),
+        ),
+        inputs=INPUTS,
         cases=(
             case("polite", account=record(cached=True), line=1),
             case("late", account=record(cached=True), line=2),
