@@ -14,7 +14,6 @@ from itertools import islice
 from typing import Final, NamedTuple, TypeVar
 
 from evalrunner.adapters.breaker import Breaker
-from evalrunner.adapters.envelope import EPOCH
 from evalrunner.adapters.resp_wire import (
     SILENCE_SECONDS,
     Command,
@@ -25,6 +24,7 @@ from evalrunner.adapters.resp_wire import (
 )
 from evalrunner.adapters.seal import Kept, Listed, Seal
 from evalrunner.adapters.server_address import ServerAddress
+from evalrunner.adapters.server_identity import IDENTITY_FIELD, hash_key
 from evalrunner.engine.ports import StoreStats
 from evalrunner.values.fingerprint import Fingerprint
 
@@ -35,7 +35,6 @@ WRITE_CHUNK: Final = 200
 SECONDS_PER_KEY: Final = 0.0001
 """What a key of a bulk look-up may take beyond the half second that any command may."""
 
-_IDENTITY: Final = b"evalrunner-identity"  # a key's field has 32 bytes
 _FOR_GOOD: Final = frozenset({"NOAUTH", "WRONGPASS", "NOPERM", "MOVED", "CROSSSLOT", "WRONGTYPE"})
 _MEANING: Final[Mapping[str, str]] = {
     "NOAUTH": "asks for a password",
@@ -58,16 +57,6 @@ class ServerState(NamedTuple):
     policy: str | None
     used_memory: int | None
     most_memory: int | None
-
-
-def hash_key(namespace: str) -> str:
-    """The name of the hash that holds a namespace's entries; rights are given by it.
-
-    Example:
-        >>> hash_key("my-repo")
-        'evalrunner:1.1:my-repo'
-    """
-    return f"evalrunner:{EPOCH}:{namespace}"
 
 
 class RedisStore:
@@ -182,7 +171,7 @@ class RedisStore:
 
         ``""`` while nothing was ever stored, or where the server does not answer.
         """
-        replies = self._ask([[b"HMGET", self._hash, _IDENTITY]], keys=1)
+        replies = self._ask([[b"HMGET", self._hash, IDENTITY_FIELD]], keys=1)
         values = replies[0] if replies else None
         name = values[0] if isinstance(values, list) and values else None
         return name.decode("ascii", "replace") if isinstance(name, bytes) else ""
@@ -191,7 +180,7 @@ class RedisStore:
         """How the server is, for a report on its health."""
         commands: list[Command] = [
             [b"HLEN", self._hash],
-            [b"HMGET", self._hash, _IDENTITY],
+            [b"HMGET", self._hash, IDENTITY_FIELD],
             [b"INFO", b"server"],
             [b"INFO", b"memory"],
         ]
@@ -261,7 +250,7 @@ class RedisStore:
         return sum(reply for reply in replies if isinstance(reply, int))
 
     def _storing(self, sealed: Mapping[Fingerprint, bytes]) -> Iterator[Command]:
-        yield [b"HSETNX", self._hash, _IDENTITY, os.urandom(16).hex().encode()]
+        yield [b"HSETNX", self._hash, IDENTITY_FIELD, os.urandom(16).hex().encode()]
         for chunk in _chunks(iter(sealed), WRITE_CHUNK):
             fields = list(map(_field, chunk))
             pairs = zip(fields, map(sealed.__getitem__, chunk), strict=True)

@@ -17,17 +17,17 @@ def stays_here(request: Request) -> bool:
     On the next machine another model may listen there, and the key would be the same. A ``revision``
     says which model it is, wherever it listens.
     """
-    return isinstance(request, ModelRequest) and _is_only_here(request.model)
+    return isinstance(request, ModelRequest) and is_only_here(request.model)
 
 
 @lru_cache(maxsize=256)
-def _is_only_here(identity: str) -> bool:
+def is_only_here(identity: str) -> bool:
     """The same of an endpoint's identity.
 
     Example:
-        >>> _is_only_here('{"base_url":"http://localhost:8080/v1","model":"m","provider":"openai"}')
+        >>> is_only_here('{"base_url":"http://localhost:8080/v1","model":"m","provider":"openai"}')
         True
-        >>> _is_only_here('{"model":"m","provider":"openai","revision":"q4"}')
+        >>> is_only_here('{"model":"m","provider":"openai","revision":"q4"}')
         False
     """
     try:

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from evalrunner.adapters.cache_disk import DiskStore
 from evalrunner.adapters.ledger_rows import run_row
 from evalrunner.adapters.local_identity import model_file
 from evalrunner.adapters.state_dir import NAME, StateDir
@@ -21,6 +20,7 @@ from evalrunner.adapters.unchanged_file import (
 )
 from evalrunner.engine.ports import CacheStore
 from evalrunner.engine.run import run_rows
+from evalrunner.engine.stays_here import is_only_here
 from evalrunner.reports.document import head
 from evalrunner.reports.phrases import dollars
 from evalrunner.reports.safe_text import for_terminal
@@ -38,6 +38,8 @@ from evalrunner.values.result import (
 from evalrunner.values.summary import Summary
 from evalrunner.verdict.summary import from_store, summary_of
 from evalrunner.wiring.command import Command
+from evalrunner.wiring.store_mark import identity_at, mark_of
+from evalrunner.wiring.stores import namespace_of
 from evalrunner.wiring.suites import Assembly
 
 _VERDICTS = (Outcome.PASSED, Outcome.FAILED)
@@ -54,13 +56,14 @@ def remember(
 ) -> None:
     """Records the run, if the next one with these arguments is sure to say the same.
 
-    That is where every case got a verdict, from answers that are all in the disk store of the ordinary
-    place, and nothing that was read can change unseen: no application, no user code, no data set on
-    the network, no bound on an answer's age, no production spend to compare with.
+    That is where every case got a verdict, from answers that are all in one store, on disk in the
+    ordinary place or on a server, and nothing that was read can change unseen: no application, no user
+    code, no data set on the network, no bound on an answer's age, no production spend to compare with.
     """
     project = assembly.project
     selection = selection_of(command.argv[1:])
-    if selection is None or not isinstance(store, DiskStore) or command.frozen:
+    mark = mark_of(project, os.environ)
+    if selection is None or mark is None or store is None or command.frozen:
         return
     if project.cost.production:
         return  # the ratio moves while nothing else does, and is told anew each time
@@ -68,13 +71,18 @@ def remember(
         return
     if not all(will_repeat(case) for case in report.cases):
         return
+    identity = identity_at(mark, namespace_of(project), str(state.cache), os.environ)
+    if mark and (not identity or store.stats().degraded):
+        return  # some of the answers may lie here, and not on the server
     here = os.path.relpath(command.start or Path.cwd(), project.root)
     record = {
         "files": {file.path: file.sha256 for one in loaded for file in one.files}
         | {file.path: file.sha256 for file in project.files},
         "folders": folders_of(command, project),
         "models": models_of(assembly),
-        "store": store.identity(),
+        "mark": mark,
+        "namespace": namespace_of(project),
+        "store": identity,
         "exit_code": report.run.exit_code,
         **_said(report),
     }
@@ -89,7 +97,7 @@ def is_ordinary(command: Command, project: Project, state: Path) -> bool:
         and command.env_file is None
         and project.config_path == project.root / "evalrunner.yaml"
         and state == project.root / NAME
-        and project.cache.url == "disk:"
+        and mark_of(project, os.environ) is not None
         and project.cost.ledger_url == "sqlite:"
         and not project.suites
     )
@@ -103,6 +111,10 @@ def is_closed(project: Project, loaded: Sequence[LoadedSuite], assembly: Assembl
         or assembly.applications
         or any(one.goldens.remote for one in loaded)
         or any(spec.type == "python" for one in loaded for spec in one.suite.checks)
+        or (
+            mark_of(project, os.environ)
+            and any(is_only_here(endpoint.identity) for endpoint in assembly.endpoints.values())
+        )
     )
 
 

@@ -16,7 +16,6 @@ from hashlib import sha256
 from pathlib import Path
 
 from evalrunner.adapters.state_dir import NAME
-from evalrunner.adapters.store_identity import identity_of_file
 from evalrunner.adapters.unchanged_file import read_record
 from evalrunner.engine.case import EvalCase
 from evalrunner.engine.select import Selection
@@ -35,6 +34,8 @@ from evalrunner.verdict.summary import summarise
 from evalrunner.wiring.command import Command
 from evalrunner.wiring.remember import models_of
 from evalrunner.wiring.rows_record import RowsRecord, SuiteRows, record_key, settings_of, stored
+from evalrunner.wiring.store_mark import identity_at, mark_of
+from evalrunner.wiring.stores import namespace_of
 from evalrunner.wiring.suites import Assembly
 
 MOST_CHANGED = 0.5
@@ -168,7 +169,9 @@ def find_reuse(command: Command, project: Project, loaded: Sequence[LoadedSuite]
     record = None if found is None else RowsRecord.of(found)
     if record is None or record.settings != settings_of(command, project, loaded):
         return None
-    if record.store != identity_of_file(os.path.join(state, "cache", "cache.db")):
+    mark = mark_of(project, os.environ)
+    folder = str(state / "cache")
+    if mark is None or record.store != identity_at(mark, namespace_of(project), folder, os.environ):
         return None
     earlier = _earlier(state / "runs", record)
     if earlier is None:

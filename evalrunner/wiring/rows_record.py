@@ -10,7 +10,6 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from evalrunner.adapters.cache_disk import DiskStore
 from evalrunner.adapters.state_dir import NAME, StateDir
 from evalrunner.adapters.unchanged_file import key_of, selection_of, write_record
 from evalrunner.engine.ports import CacheStore
@@ -23,6 +22,8 @@ from evalrunner.values.summary import ModelTally, Spent, Summary, Tally
 from evalrunner.verdict.summary import from_store, summarise
 from evalrunner.wiring.command import Command
 from evalrunner.wiring.remember import folders_of, is_closed, is_ordinary, models_of, will_repeat
+from evalrunner.wiring.store_mark import identity_at, mark_of
+from evalrunner.wiring.stores import namespace_of
 from evalrunner.wiring.suites import Assembly
 
 if TYPE_CHECKING:
@@ -158,11 +159,15 @@ def remember_rows(
     """Records the rows of a run whose document has been written, if the next run can be sure of them."""
     project = assembly.project
     key = record_key(command, project)
-    if key is None or command.frozen or not isinstance(store, DiskStore):
+    mark = mark_of(project, os.environ)
+    if key is None or mark is None or store is None or command.frozen:
         return
     shared = any(call.record.shared for case in report.cases for call in case.records)
     twins = any(_NUMBERED_TWIN.search(case.case.id) for case in report.cases)
     if shared or twins or not is_closed(project, loaded, assembly):
+        return
+    identity = identity_at(mark, namespace_of(project), str(state.cache), os.environ)
+    if mark and (not identity or store.stats().degraded):
         return
     suites = _suites(project, loaded, report.cases, reuse)
     document = _digest_of_document(state, report)
@@ -171,7 +176,7 @@ def remember_rows(
     record = RowsRecord(
         settings=settings_of(command, project, loaded),
         models=models_of(assembly),
-        store=store.identity(),
+        store=identity,
         run_id=report.run.id,
         sha256=document,
         paid=sum(map(paid_accounts, report.cases)),

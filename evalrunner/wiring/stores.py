@@ -12,8 +12,8 @@ from evalrunner.adapters.cache_disk import DiskStore, open_disk_store
 from evalrunner.adapters.state_dir import StateDir
 from evalrunner.engine.ports import CacheStore
 from evalrunner.values.project import Project, SignConfig, StoreConfig
+from evalrunner.wiring.store_mark import URL_VARIABLE
 
-URL_VARIABLE: Final = "EVALRUNNER_CACHE_URL"
 DISK: Final = "disk:"
 
 

@@ -16,7 +16,6 @@ from evalrunner.adapters.git import git_state
 from evalrunner.adapters.ledger_schema import append_run
 from evalrunner.adapters.run_files import prune_runs
 from evalrunner.adapters.run_tags import run_tags
-from evalrunner.adapters.store_identity import identity_of_file
 from evalrunner.adapters.unchanged_file import (
     digest_of,
     key_of,
@@ -25,13 +24,14 @@ from evalrunner.adapters.unchanged_file import (
     selection_of,
     status_of,
 )
+from evalrunner.wiring.store_mark import identity_at
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any
 
-_ELSEWHERE = ("EVALRUNNER_CONFIG", "EVALRUNNER_STATE_DIR", "EVALRUNNER_CACHE_URL")
+_ELSEWHERE = ("EVALRUNNER_CONFIG", "EVALRUNNER_STATE_DIR")
 _FORGIVEN = (1, 3, 4)
 
 
@@ -39,7 +39,7 @@ def answer_unchanged(arguments: Sequence[str]) -> int | None:
     """The exit code of ``evalrunner run`` with these arguments, ``None`` where it has to be run.
 
     Only a project of the ordinary layout is looked at: ``evalrunner.yaml`` at its root, the state folder
-    beside it, the disk store inside.
+    beside it, and one store: on disk in that folder, or on a server.
     """
     selection = selection_of(arguments)
     if selection is None or any(os.environ.get(name) for name in _ELSEWHERE):
@@ -82,7 +82,7 @@ def _holds(record: Mapping[str, Any], root: str, store: str) -> bool:
             listing_of(os.path.join(root, folder)) == known
             for folder, known in record["folders"].items()
         )
-        and record["store"] == identity_of_file(os.path.join(store, "cache.db"))
+        and record["store"] == identity_at(record["mark"], record["namespace"], store, os.environ)
     )
 
 

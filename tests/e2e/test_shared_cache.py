@@ -131,7 +131,7 @@ def evict(server: Server) -> None:
 OUTAGES: dict[str, tuple[Callable[[Server], None], int]] = {
     "paused": (Server.pause, 1),
     "killed": (Server.kill, 1),
-    "restarted empty": (Server.restart, 0),
+    "restarted empty": (Server.restart, 1),
     "full": (fill, 1),
     "evicting": (evict, 1),
 }
@@ -235,6 +235,7 @@ def test_a_reader_who_is_told_to_write_keeps_his_answers_here(
     (warning,) = cache_warnings(document)
     assert code == 0 and "does not allow this user to do that" in warning
     assert guarded.command("EXISTS", "evalrunner:1.1:team", password="owner") == 0
+    at = machine(tmp_path / "b", provider.base_url, {"url": url, "namespace": "team"})
     code, document, _ = run(at, EVALRUNNER_CACHE_PASSWORD="wrong")
     (warning,) = cache_warnings(document)
     assert code == 0 and "does not accept the user or the password" in warning
@@ -278,3 +279,32 @@ def test_a_near_store_keeps_what_a_far_one_knew(
     _, document, _ = run(second, "--frozen")
     assert document["summary"]["cache"]["hits"] == CALLS
     assert sum(provider.calls.values()) == CALLS
+
+
+# ---------------------------------------------------------------- unchanged runs
+
+
+def test_an_unchanged_run_is_told_again_while_the_server_has_the_same_store(
+    tmp_path: Path, provider: FakeProvider, own_server: Server
+) -> None:
+    at = machine(tmp_path / "a", provider.base_url, {"url": own_server.url, "namespace": "team"})
+    assert at.program("run", "--no-progress").returncode == 0
+    again = at.program("run", "--no-progress")
+    assert again.returncode == 0 and answered_from(at), again.stdout
+    own_server.command("UNLINK", "evalrunner:1.1:team")
+    assert at.program("run", "--no-progress").returncode == 0
+    assert not answered_from(at), "the store was cleared"
+    assert sum(provider.calls.values()) == 2 * CALLS
+    assert at.program("run", "--no-progress").returncode == 0
+    assert answered_from(at)
+    own_server.pause()
+    at.program("run", "--no-progress")
+    own_server.resume()
+    assert not answered_from(at), "nobody knows"
+
+
+def answered_from(at: Workspace) -> str | None:
+    """The run that the last run was answered from."""
+    newest = max((at.state / "runs").glob("*.json"), key=lambda path: path.stat().st_mtime_ns)
+    found = json.loads(newest.read_text())["run"]["answered_from"]
+    return None if found is None else str(found)
