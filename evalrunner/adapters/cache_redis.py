@@ -210,7 +210,7 @@ class RedisStore:
             for field, raw in pairs:
                 if isinstance(field, bytes) and isinstance(raw, bytes) and field not in seen:
                     seen.add(field)  # a server that makes room meanwhile may tell of one twice
-                    if field != _IDENTITY:
+                    if field != IDENTITY_FIELD:
                         yield self._listed(Fingerprint(field.hex()), raw)
             if cursor == b"0":
                 return
@@ -221,7 +221,7 @@ class RedisStore:
             return 0
         name = os.urandom(16).hex().encode()
         chunks = _chunks(iter(keys), READ_CHUNK)
-        commands: list[Command] = [[b"HSET", self._hash, _IDENTITY, name]]
+        commands: list[Command] = [[b"HSET", self._hash, IDENTITY_FIELD, name]]
         commands += [[b"HDEL", self._hash, *map(_field, chunk)] for chunk in chunks]
         return self._count(self._ask(commands, keys=len(keys))[1:])
 
@@ -230,7 +230,7 @@ class RedisStore:
         if not self._writable:
             return 0
         commands: list[Command] = [
-            [b"HDEL", self._hash, _IDENTITY],
+            [b"HDEL", self._hash, IDENTITY_FIELD],
             [b"HLEN", self._hash],
             [b"UNLINK", self._hash],
         ]
