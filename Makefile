@@ -71,7 +71,7 @@ licences: $(VENV)/dev.stamp ## permissive ones only, of everything installed
 
 .PHONY: workflows
 workflows: $(VENV)/dev.stamp ## what a workflow of ours could give away
-	$(BIN)/zizmor --offline --persona auditor --quiet .github
+	$(BIN)/zizmor --offline --persona auditor --quiet .github action.yml comment
 
 ##@ Campaigns, minutes each, not part of the door
 
@@ -98,6 +98,7 @@ bench: $(VENV)/dev.stamp ## cold and warm runs as ratios to a bare loop
 lock: $(filter $(TOOLS)/%,$(UV)) ## write requirements/*.lock again; `make lock UPGRADE=--upgrade` to move on
 	$(COMPILE) pyproject.toml --all-extras --group dev -o requirements/dev.lock
 	$(COMPILE) pyproject.toml -c requirements/dev.lock -o requirements/core.lock
+	$(COMPILE) pyproject.toml -c requirements/dev.lock --all-extras -o requirements/all.lock
 	$(COMPILE) pyproject.toml -c requirements/dev.lock --extra local --group build -o requirements/demo.lock
 	$(COMPILE) --group pyproject.toml:model --no-deps -o requirements/model.lock
 	$(COMPILE) --group pyproject.toml:tools -o requirements/uv.lock

@@ -27,6 +27,7 @@
     ├── LedgerError              money cannot be recorded; ends new calls
     ├── PriceError               a price cannot be used
     ├── SpendError               a source of production spend says nothing usable; never ends a run
+    ├── GithubError              GitHub could not be asked, or refused; never ends a run
     └── RunDocumentError         a run document cannot be found or read (exit 2)
 """
 
@@ -217,6 +218,10 @@ class PriceError(EvalRunnerError):
 
 class SpendError(EvalRunnerError):
     """A source of production spend says nothing usable now. What it said before may be."""
+
+
+class GithubError(EvalRunnerError):
+    """GitHub could not be asked, or refused. It never decides how a run ends."""
 
 
 class RunDocumentError(EvalRunnerError):

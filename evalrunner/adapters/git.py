@@ -11,6 +11,7 @@ if TYPE_CHECKING:  # the fastest run reads this module, and wants nothing heavie
     from evalrunner.values.exchange import Json
 
 _PATIENCE_SECONDS = 2.0
+_CHECKOUT_SECONDS = 120.0
 _COMMAND = (
     "git",
     "--no-optional-locks",
@@ -37,6 +38,49 @@ def git_state(root: str | os.PathLike[str]) -> Mapping[str, Json] | None:
     except (OSError, subprocess.SubprocessError):
         return None
     return _parsed(done.stdout.decode("utf-8", "replace"))
+
+
+def head_commit(root: str | os.PathLike[str]) -> str | None:
+    """The full id of the commit that is checked out, or ``None``."""
+    done = _quiet_git(root, "rev-parse", "--verify", "HEAD^{commit}")
+    return None if done is None else done.strip()
+
+
+def checkout_beside(
+    root: str | os.PathLike[str], commit: str, folder: str | os.PathLike[str]
+) -> bool:
+    """Whether another commit of the same repository now lies in *folder*, itself untouched.
+
+    A commit that is not here is fetched, where that is allowed. No hook of the repository runs.
+
+    Args:
+        root: A checkout.
+        commit: Its full id.
+        folder: A place that does not exist yet.
+    """
+    here = _quiet_git(root, "cat-file", "-e", f"{commit}^{{commit}}") is not None
+    if not here and _quiet_git(root, "fetch", "--depth=1", "origin", commit) is None:
+        return False
+    return _quiet_git(root, "worktree", "add", "--detach", os.fspath(folder), commit) is not None
+
+
+def _quiet_git(root: str | os.PathLike[str], *words: str) -> str | None:
+    """What git prints, or ``None`` where it fails."""
+    import subprocess
+
+    command = ("git", "-c", f"core.hooksPath={os.devnull}", "-c", "core.fsmonitor=false", *words)
+    try:
+        done = subprocess.run(
+            command,
+            cwd=root,
+            capture_output=True,
+            timeout=_CHECKOUT_SECONDS,
+            check=True,
+            stdin=subprocess.DEVNULL,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.decode("utf-8", "replace")
 
 
 def _in_checkout(folder: str) -> bool:

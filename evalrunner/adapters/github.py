@@ -11,16 +11,12 @@ from http.client import HTTPException
 from typing import IO, Any, Final
 from urllib.parse import quote, urlencode, urlsplit
 
-from evalrunner.errors import EvalRunnerError
+from evalrunner.errors import GithubError
 
 _TIMEOUT_SECONDS: Final = 15.0
 _MAX_PAGE_BYTES: Final = 16 * 1024 * 1024
 _MAX_PAGES: Final = 30
 _PER_PAGE: Final = 100
-
-
-class GithubError(EvalRunnerError):
-    """GitHub could not be asked, or refused. It never decides how a run ends."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

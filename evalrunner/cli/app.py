@@ -16,6 +16,10 @@ from evalrunner.values.exit_code import ExitCode
 from evalrunner.version import __version__
 
 COMMANDS: Final = {
+    "action": (
+        "evalrunner.cli.action:action",
+        "Run as a step of a GitHub workflow; action.yml calls it.",
+    ),
     "compare": (
         "evalrunner.cli.compare:compare",
         "Pair two runs by case: regressions, improvements, significance.",
