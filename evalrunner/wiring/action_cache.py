@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from evalrunner.adapters.workflow_files import append_outputs
 from evalrunner.errors import UsageError
-from evalrunner.wiring.action_inputs import read_inputs
+from evalrunner.wiring.action_inputs import input_text
 from evalrunner.wiring.action_trigger import Trigger, Trust, read_trigger
 
 
@@ -16,13 +16,12 @@ def plan_cache(environ: Mapping[str, str]) -> int:
     Raises:
         UsageError: The event would run a stranger's code with this repository's secrets.
     """
-    inputs = read_inputs(environ)
-    trigger = read_trigger(environ, approved_sha=inputs.approved_sha)
+    trigger = read_trigger(environ, approved_sha=input_text(environ, "approved-sha"))
     attempt = "-".join(_number(environ, name) for name in ("GITHUB_RUN_ID", "GITHUB_RUN_ATTEMPT"))
     system = "".join(filter(str.isalnum, environ.get("RUNNER_OS", ""))) or "any"
     scope = f"evalrunner-{system}-{_scope(trigger)}-"
     outputs = {
-        "path": f"{inputs.working_directory}/.evalrunner",
+        "path": f"{input_text(environ, 'working-directory') or '.'}/.evalrunner",
         "key": f"{scope}{attempt}",
         "restore-key": scope,
         "shared-key": f"evalrunner-{system}-shared-",

@@ -41,10 +41,7 @@ def read_inputs(environ: Mapping[str, str]) -> ActionInputs:
     """
 
     def text(name: str, default: str = "") -> str:
-        value = environ.get(f"INPUT_{name.upper().replace('-', '_')}", "").strip()
-        if len(value) > _MAX_INPUT or "\0" in value:
-            raise UsageError(f"the input {name} is no usable text")
-        return value or default
+        return input_text(environ, name) or default
 
     return ActionInputs(
         suites=_words(text("suites")),
@@ -58,6 +55,18 @@ def read_inputs(environ: Mapping[str, str]) -> ActionInputs:
         github_token=text("github-token"),
         approved_sha=text("approved-sha"),
     )
+
+
+def input_text(environ: Mapping[str, str], name: str) -> str:
+    """One input, without blanks around it.
+
+    Raises:
+        UsageError: It is unreasonably long.
+    """
+    value = environ.get(f"INPUT_{name.upper().replace('-', '_')}", "").strip()
+    if len(value) > _MAX_INPUT:
+        raise UsageError(f"the input {name} is longer than {_MAX_INPUT:,} characters")
+    return value
 
 
 def _words(value: str) -> tuple[str, ...]:
