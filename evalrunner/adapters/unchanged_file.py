@@ -163,6 +163,21 @@ def _forget_oldest(folder: str) -> None:
         os.unlink(path)
 
 
+def ordinary_root(folder: str) -> str | None:
+    """The nearest folder upwards with a configuration, if that is ``evalrunner.yaml`` alone."""
+    while True:
+        if os.path.exists(os.path.join(folder, "evalrunner.yaml")):
+            return os.path.realpath(folder)
+        if os.path.exists(os.path.join(folder, "pyproject.toml")):
+            with open(os.path.join(folder, "pyproject.toml"), "rb") as file:
+                if b"evalrunner" in file.read():
+                    return None
+        parent = os.path.dirname(folder)
+        if parent == folder:
+            return None
+        folder = parent
+
+
 def digest_of(path: str) -> str | None:
     """The digest of a regular file's bytes, ``None`` where there is none."""
     try:
@@ -189,6 +204,19 @@ def status_of(path: str) -> list[int] | None:
     except OSError:
         return None
     return [status.st_size, status.st_mtime_ns]
+
+
+def touch_of(path: str) -> list[int] | None:
+    """Which file stands there, and when anything about it was last changed.
+
+    Nobody can choose that moment: a file that was written, copied or checked out anew has another.
+    """
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    moments = [status.st_mtime_ns, status.st_ctime_ns]
+    return [status.st_dev, status.st_ino, status.st_size, *moments]
 
 
 def _seal(key: str, body: bytes) -> bytes:

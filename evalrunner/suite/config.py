@@ -28,11 +28,12 @@ from evalrunner.suite.endpoints import (
     split_id,
 )
 from evalrunner.suite.files import read_file
+from evalrunner.suite.problems import sorted_problems
 from evalrunner.suite.root import CONFIG_NAME, find_root, toml_section
 from evalrunner.suite.spend_sources import same_bill, spend_specs
 from evalrunner.suite.suggest import did_you_mean
 from evalrunner.suite.tree import Document, Mark, plain
-from evalrunner.suite.validate import sorted_problems, validated
+from evalrunner.suite.validate import validated
 from evalrunner.values.exchange import Json
 from evalrunner.values.money import Picodollars, Price
 from evalrunner.values.project import (

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
 from evalrunner.errors import ConfigError, LoadError, Problem
@@ -15,28 +14,13 @@ from evalrunner.suite.golden_formats import DocumentRows, OneEmptyRow, file_rows
 from evalrunner.suite.goldens import GoldenSource, RowFormat
 from evalrunner.suite.hub import SCHEME, hub_rows, parquet_rows
 from evalrunner.suite.labels import checked_label
+from evalrunner.suite.loaded import LoadedSuite
+from evalrunner.suite.problems import sorted_problems
 from evalrunner.suite.references import References
 from evalrunner.suite.spec import SuiteFile
-from evalrunner.suite.validate import sorted_problems, validated
+from evalrunner.suite.validate import validated
 from evalrunner.values.project import FileRead, Project
 from evalrunner.values.spec import Suite
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LoadedSuite:
-    """A suite, where its rows come from, and every file that it was made of.
-
-    Attributes:
-        suite: What is to be tested.
-        files: The suite file, what it names, and its golden files: by digest, without the data.
-        goldens: The rows.
-        project: The project that it was loaded for.
-    """
-
-    suite: Suite
-    files: tuple[FileRead, ...]
-    goldens: GoldenSource
-    project: Project
 
 
 def load_suites(

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from evalrunner.errors import LoadError, Problem
+from evalrunner.suite.problems import sorted_problems
 from evalrunner.suite.suggest import did_you_mean
 from evalrunner.suite.tree import MAX_PROBLEMS, Document, Path
 
@@ -35,14 +36,6 @@ def validated(model: type[Model], document: Document, path: Path = ()) -> Model:
         raise LoadError(sorted_problems(problems)) from None
     except RecursionError:
         raise document.error("this is nested too deeply", path) from None
-
-
-def sorted_problems(problems: list[Problem]) -> list[Problem]:
-    """The problems by file and line, each sentence once per line."""
-    seen: dict[str, Problem] = {}
-    for problem in problems:
-        seen.setdefault(str(problem), problem)
-    return sorted(seen.values(), key=lambda found: (found.file, found.line, found.column))
 
 
 def _problem(

@@ -12,7 +12,8 @@ from typing import TypedDict, Unpack
 from evalrunner.errors import ConfigError, UsageError
 from evalrunner.suite.config import load_project
 from evalrunner.suite.discover import find_suites
-from evalrunner.suite.load import LoadedSuite, load_suites
+from evalrunner.suite.load import load_suites
+from evalrunner.suite.loaded import LoadedSuite
 from evalrunner.values.money import Picodollars, from_usd
 from evalrunner.values.result import RunReport
 from evalrunner.verdict.summary import summary_of

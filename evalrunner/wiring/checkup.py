@@ -13,10 +13,11 @@ from evalrunner.errors import ConfigError, LoadError, Problem, TemplateError
 from evalrunner.suite.config import load_project
 from evalrunner.suite.discover import find_suites
 from evalrunner.suite.endpoints import plain_endpoint
-from evalrunner.suite.load import LoadedSuite, load_suites
+from evalrunner.suite.load import load_suites
+from evalrunner.suite.loaded import LoadedSuite
+from evalrunner.suite.problems import sorted_problems
 from evalrunner.suite.render import JsonTemplate, PromptTemplate
 from evalrunner.suite.root import find_root
-from evalrunner.suite.validate import sorted_problems
 from evalrunner.values.project import Project, Tiers
 from evalrunner.values.spec import Endpoint
 from evalrunner.wiring.advice import (

@@ -24,7 +24,8 @@ from evalrunner.errors import (
     Interrupted,
     NotAsked,
 )
-from evalrunner.suite.load import LoadedSuite, load_suites
+from evalrunner.suite.load import load_suites
+from evalrunner.suite.loaded import LoadedSuite
 from evalrunner.values.exchange import ModelRequest, Reply
 from evalrunner.values.fingerprint import fingerprint
 from evalrunner.values.project import Project

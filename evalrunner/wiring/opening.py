@@ -15,7 +15,7 @@ from evalrunner.adapters.run_tags import run_tags
 from evalrunner.adapters.state_dir import StateDir, open_state_dir
 from evalrunner.engine.ports import CacheStore, LedgerBook
 from evalrunner.errors import LedgerError, StoreError
-from evalrunner.suite.load import LoadedSuite
+from evalrunner.suite.loaded import LoadedSuite
 from evalrunner.values.ceilings import Ceilings
 from evalrunner.values.exchange import Json
 from evalrunner.values.project import Project

@@ -14,7 +14,8 @@ from pathlib import Path
 from evalrunner.errors import ConfigError, LoadError, Problem
 from evalrunner.suite.config import load_project
 from evalrunner.suite.discover import find_suites
-from evalrunner.suite.load import LoadedSuite, load_suites
+from evalrunner.suite.load import load_suites
+from evalrunner.suite.loaded import LoadedSuite
 from evalrunner.suite.root import find_root
 from evalrunner.values.project import Project
 from evalrunner.values.spec import Suite

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from evalrunner.adapters.ledger_rows import run_row
 from evalrunner.adapters.local_identity import model_file
-from evalrunner.adapters.state_dir import NAME, StateDir
+from evalrunner.adapters.state_dir import NAME
 from evalrunner.adapters.unchanged_file import (
     key_of,
     listing_of,
@@ -18,13 +18,12 @@ from evalrunner.adapters.unchanged_file import (
     status_of,
     write_record,
 )
-from evalrunner.engine.ports import CacheStore
 from evalrunner.engine.run import run_rows
 from evalrunner.engine.stays_here import is_only_here
 from evalrunner.reports.document import head
 from evalrunner.reports.phrases import dollars
 from evalrunner.reports.safe_text import for_terminal
-from evalrunner.suite.load import LoadedSuite
+from evalrunner.suite.loaded import LoadedSuite
 from evalrunner.values.money import ZERO
 from evalrunner.values.project import Project
 from evalrunner.values.result import (
@@ -38,6 +37,7 @@ from evalrunner.values.result import (
 from evalrunner.values.summary import Summary
 from evalrunner.verdict.summary import from_store, summary_of
 from evalrunner.wiring.command import Command
+from evalrunner.wiring.opening import Opened
 from evalrunner.wiring.store_mark import identity_at, mark_of
 from evalrunner.wiring.stores import namespace_of
 from evalrunner.wiring.suites import Assembly
@@ -49,9 +49,7 @@ def remember(
     command: Command,
     report: RunReport,
     *,
-    state: StateDir,
-    store: CacheStore | None,
-    loaded: Sequence[LoadedSuite],
+    opened: Opened,
     assembly: Assembly,
 ) -> None:
     """Records the run, if the next one with these arguments is sure to say the same.
@@ -60,7 +58,7 @@ def remember(
     ordinary place or on a server, and nothing that was read can change unseen: no application, no user
     code, no data set on the network, no bound on an answer's age, no production spend to compare with.
     """
-    project = assembly.project
+    project, state, store, loaded = assembly.project, opened.state, opened.store, opened.loaded
     selection = selection_of(command.argv[1:])
     mark = mark_of(project, os.environ)
     if selection is None or mark is None or store is None or command.frozen:

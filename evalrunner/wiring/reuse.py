@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 from evalrunner.adapters.state_dir import NAME
 from evalrunner.adapters.unchanged_file import read_record
@@ -23,7 +24,7 @@ from evalrunner.errors import EvalRunnerError
 from evalrunner.reports.case_lines import CaseLines, case_lines, line_id, moved
 from evalrunner.reports.document import case_line, document_of, from_json, head
 from evalrunner.suite.goldens import row_ids
-from evalrunner.suite.load import LoadedSuite
+from evalrunner.suite.loaded import LoadedSuite
 from evalrunner.suite.row_lines import RowLine, line_digest, parsed, row_lines
 from evalrunner.values.fingerprint import Fingerprint, fingerprint
 from evalrunner.values.kept import KeptRows
@@ -159,13 +160,21 @@ class Reuse:
         return any(fingerprint(request) in self.answers for request in asked)
 
 
-def find_reuse(command: Command, project: Project, loaded: Sequence[LoadedSuite]) -> Reuse | None:
-    """What this run can take over from the last one; ``None`` where nothing is certain."""
+def find_reuse(
+    command: Command,
+    project: Project,
+    loaded: Sequence[LoadedSuite],
+    found: Mapping[str, Any] | None = None,
+) -> Reuse | None:
+    """What this run can take over from the last one; ``None`` where nothing is certain.
+
+    *found* is the record of the last one, where it has been read already.
+    """
     key = record_key(command, project)
     if key is None or command.no_cache or command.asked_again:
         return None
     state = project.root / NAME
-    found = read_record(str(state / "cache"), key)
+    found = read_record(str(state / "cache"), key) if found is None else found
     record = None if found is None else RowsRecord.of(found)
     if record is None or record.settings != settings_of(command, project, loaded):
         return None

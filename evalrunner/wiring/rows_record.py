@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from hashlib import sha256
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from evalrunner.adapters.state_dir import NAME, StateDir
-from evalrunner.adapters.unchanged_file import key_of, selection_of, write_record
-from evalrunner.engine.ports import CacheStore
+from evalrunner.adapters.unchanged_file import write_record
 from evalrunner.reports.case_lines import paid_accounts
-from evalrunner.suite.load import LoadedSuite
+from evalrunner.suite.loaded import LoadedSuite
 from evalrunner.suite.row_lines import line_digest, row_lines
 from evalrunner.values.project import Project
 from evalrunner.values.result import CaseResult, Outcome, RunReport
 from evalrunner.values.summary import ModelTally, Spent, Summary, Tally
 from evalrunner.verdict.summary import from_store, summarise
 from evalrunner.wiring.command import Command
+from evalrunner.wiring.known_project import known_form, record_name
+from evalrunner.wiring.opening import Opened
 from evalrunner.wiring.remember import folders_of, is_closed, is_ordinary, models_of, will_repeat
 from evalrunner.wiring.store_mark import identity_at, mark_of
 from evalrunner.wiring.stores import namespace_of
@@ -57,6 +56,7 @@ class RowsRecord:
         paid: How many accounts in it are of answers that were asked for.
         suites: The rows.
         summary: The sums over all rows that are not open, as the next run has them.
+        known: The project and the suites as they were read; ``None`` where they have to be read anew.
     """
 
     settings: Mapping[str, Any]
@@ -67,6 +67,7 @@ class RowsRecord:
     paid: int
     suites: Mapping[str, SuiteRows]
     summary: Summary
+    known: Mapping[str, Any] | None = None
 
     @classmethod
     def of(cls, found: Mapping[str, Any]) -> RowsRecord:
@@ -93,6 +94,7 @@ class RowsRecord:
                 name: {"rows": "".join(one.digests), "open": sorted(one.open)}
                 for name, one in self.suites.items()
             },
+            "known": self.known,
             "sums": {name: asdict(part) for name, part in self.summary.by_suite.items()},
         }
 
@@ -121,14 +123,9 @@ def record_key(command: Command, project: Project) -> str | None:
 
     ``None`` where it chooses among the cases, or the project is not of the ordinary layout.
     """
-    selection = selection_of(command.argv[1:]) if command.argv[:1] == ("run",) else None
-    chooses = command.pattern or command.tags or command.limit or command.shard
-    if selection is None or chooses or command.only_failed or command.baseline:
-        return None
     if command.state_dir is not None or not is_ordinary(command, project, project.root / NAME):
         return None
-    here = os.path.relpath(command.start or Path.cwd(), project.root)
-    return key_of(selection, here, os.environ) + ".rows"
+    return record_name(command, project.root)
 
 
 def settings_of(
@@ -150,14 +147,12 @@ def remember_rows(
     command: Command,
     report: RunReport,
     *,
-    state: StateDir,
-    store: CacheStore | None,
-    loaded: Sequence[LoadedSuite],
+    opened: Opened,
     assembly: Assembly,
     reuse: Reuse | None,
 ) -> None:
     """Records the rows of a run whose document has been written, if the next run can be sure of them."""
-    project = assembly.project
+    project, state, store, loaded = assembly.project, opened.state, opened.store, opened.loaded
     key = record_key(command, project)
     mark = mark_of(project, os.environ)
     if key is None or mark is None or store is None or command.frozen:
@@ -182,6 +177,7 @@ def remember_rows(
         paid=sum(map(paid_accounts, report.cases)),
         suites=suites,
         summary=_sums(report.cases, suites, reuse),
+        known=known_form(project, loaded),
     )
     write_record(str(state.cache), key, record.as_json())
 

@@ -21,9 +21,7 @@ from evalrunner.engine.run import Done, RunSetup, run_cases, run_rows
 from evalrunner.errors import LedgerError, RunDocumentError, UsageError
 from evalrunner.reports.document import to_json
 from evalrunner.reports.redact import redact, without_secrets
-from evalrunner.suite.config import load_project
-from evalrunner.suite.discover import find_suites
-from evalrunner.suite.load import LoadedSuite, load_suites, require_good_rows
+from evalrunner.suite.loaded import LoadedSuite
 from evalrunner.values.project import Project
 from evalrunner.values.result import RunInfo, RunReport
 from evalrunner.verdict.causes import Circumstances
@@ -32,11 +30,11 @@ from evalrunner.wiring.advice import check_cautions, uncached_targets, undated_a
 from evalrunner.wiring.command import Command
 from evalrunner.wiring.history import habits_in
 from evalrunner.wiring.inputs import inputs_of
+from evalrunner.wiring.known_project import known_project
 from evalrunner.wiring.misses import circumstances, with_misses
 from evalrunner.wiring.no_ledger import NoLedger
 from evalrunner.wiring.opening import Opened, open_run
 from evalrunner.wiring.past_runs import failed_in, load_run
-from evalrunner.wiring.policy import load_policy
 from evalrunner.wiring.remember import remember
 from evalrunner.wiring.reuse import Reuse, find_reuse
 from evalrunner.wiring.rows_record import remember_rows
@@ -68,44 +66,60 @@ def run_command(
         EvalRunnerError: Nothing was run: what the user wrote or typed cannot be used, or money would
             have to be paid that cannot be recorded.
     """
+    known = None if loaded else known_project(command)
+    if known is not None:
+        reuse = find_reuse(command, known.project, known.suites, known.record)
+        report = reuse and _run_changed(command, progress, known.project, known.suites, reuse)
+        if report:
+            return report
     project, suites = load(command, loaded)
     reuse = None if loaded else find_reuse(command, project, suites)
-    if reuse is None and not loaded:
+    report = reuse and _run_changed(command, progress, project, suites, reuse)
+    if report:
+        return report
+    if not loaded:
+        from evalrunner.suite.load import require_good_rows
+
         require_good_rows(suites)
     with ExitStack() as stack:
         opened = open_run(command, project, suites, stack)
         assembly = assembly_for(command, opened.project, opened.state)
-        changed = reuse.cases(assembly) if reuse and opened.store else None
-        if reuse and changed is None:
-            reuse = None
-            require_good_rows(suites)
-        report, around = _run(command, opened, assembly, progress, reuse=reuse, changed=changed)
-        shown = keep(
-            opened,
-            assembly,
-            report,
-            reuse.document if reuse else to_json,
-            around=around,
-            reuse=reuse,
-        )
-        remember(
-            command,
-            shown,
-            state=opened.state,
-            store=opened.store,
-            loaded=suites,
-            assembly=assembly,
-        )
-        remember_rows(
-            command,
-            shown,
-            state=opened.state,
-            store=opened.store,
-            loaded=suites,
-            assembly=assembly,
-            reuse=reuse,
-        )
-    return reuse.for_screen(shown) if reuse else shown
+        return _run_and_keep(command, opened, assembly, progress)
+
+
+def _run_changed(
+    command: Command,
+    progress: Watch | None,
+    project: Project,
+    suites: Sequence[LoadedSuite],
+    reuse: Reuse,
+) -> RunReport | None:
+    """Runs the rows that have changed; ``None`` where that cannot be told before anything is asked."""
+    with ExitStack() as stack:
+        opened = open_run(command, project, suites, stack)
+        assembly = assembly_for(command, opened.project, opened.state)
+        changed = reuse.cases(assembly) if opened.store else None
+        if changed is None:
+            return None
+        shown = _run_and_keep(command, opened, assembly, progress, reuse=reuse, changed=changed)
+    return reuse.for_screen(shown)
+
+
+def _run_and_keep(
+    command: Command,
+    opened: Opened,
+    assembly: Assembly,
+    progress: Watch | None,
+    *,
+    reuse: Reuse | None = None,
+    changed: Sequence[EvalCase] | None = None,
+) -> RunReport:
+    report, around = _run(command, opened, assembly, progress, reuse=reuse, changed=changed)
+    document = reuse.document if reuse else to_json
+    shown = keep(opened, assembly, report, document, around=around, reuse=reuse)
+    remember(command, shown, opened=opened, assembly=assembly)
+    remember_rows(command, shown, opened=opened, assembly=assembly, reuse=reuse)
+    return shown
 
 
 def load(
@@ -117,6 +131,12 @@ def load(
     """
     if command.env_file:
         _read_env_file(command.env_file)
+    # Only here: a run of few changed rows knows the project already, and YAML takes long to import.
+    from evalrunner.suite.config import load_project
+    from evalrunner.suite.discover import find_suites
+    from evalrunner.suite.load import load_suites
+    from evalrunner.wiring.policy import load_policy
+
     start = command.start or Path.cwd()
     policy = load_policy(command.policy) if command.policy else None
     if loaded:

@@ -14,8 +14,8 @@ from evalrunner.engine.select import Selection
 from evalrunner.errors import ConfigError, LoadError, Problem
 from evalrunner.suite.endpoints import endpoint_for
 from evalrunner.suite.goldens import row_ids
-from evalrunner.suite.load import LoadedSuite
-from evalrunner.suite.validate import sorted_problems
+from evalrunner.suite.loaded import LoadedSuite
+from evalrunner.suite.problems import sorted_problems
 from evalrunner.values.exchange import Tier
 from evalrunner.values.project import Project
 from evalrunner.values.spec import Endpoint, Suite, Target

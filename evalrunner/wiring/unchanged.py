@@ -20,6 +20,7 @@ from evalrunner.adapters.unchanged_file import (
     digest_of,
     key_of,
     listing_of,
+    ordinary_root,
     read_record,
     selection_of,
     status_of,
@@ -45,7 +46,7 @@ def answer_unchanged(arguments: Sequence[str]) -> int | None:
     if selection is None or any(os.environ.get(name) for name in _ELSEWHERE):
         return None
     here = os.getcwd()
-    root = _root(here)
+    root = ordinary_root(here)
     if root is None:
         return None
     store = os.path.join(root, ".evalrunner", "cache")
@@ -56,21 +57,6 @@ def answer_unchanged(arguments: Sequence[str]) -> int | None:
         return _say_again(record, root, arguments)
     except OSError:
         return None  # what cannot be written down here is for the whole program to explain
-
-
-def _root(folder: str) -> str | None:
-    """The nearest folder upwards with a configuration, if that is ``evalrunner.yaml`` alone."""
-    while True:
-        if os.path.exists(os.path.join(folder, "evalrunner.yaml")):
-            return os.path.realpath(folder)
-        if os.path.exists(os.path.join(folder, "pyproject.toml")):
-            with open(os.path.join(folder, "pyproject.toml"), "rb") as file:
-                if b"evalrunner" in file.read():
-                    return None
-        parent = os.path.dirname(folder)
-        if parent == folder:
-            return None
-        folder = parent
 
 
 def _holds(record: Mapping[str, Any], root: str, store: str) -> bool:

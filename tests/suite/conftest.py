@@ -9,7 +9,8 @@ import pytest
 
 from evalrunner.suite.config import load_project
 from evalrunner.suite.discover import find_suites
-from evalrunner.suite.load import LoadedSuite, load_suites
+from evalrunner.suite.load import load_suites
+from evalrunner.suite.loaded import LoadedSuite
 
 Write = Callable[[str, str | bytes], Path]
 

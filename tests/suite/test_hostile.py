@@ -13,7 +13,8 @@ import pytest
 
 from evalrunner.errors import LoadError
 from evalrunner.suite.config import load_project
-from evalrunner.suite.load import LoadedSuite, load_suites
+from evalrunner.suite.load import load_suites
+from evalrunner.suite.loaded import LoadedSuite
 from evalrunner.values.project import Project
 
 SEEDS = Path(__file__).parent / "seeds"

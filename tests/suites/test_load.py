@@ -8,7 +8,8 @@ from pathlib import Path
 from evalrunner.checks.registry import build, cautions, problems
 from evalrunner.suite.config import load_project
 from evalrunner.suite.discover import find_suites
-from evalrunner.suite.load import LoadedSuite, load_suites
+from evalrunner.suite.load import load_suites
+from evalrunner.suite.loaded import LoadedSuite
 from evalrunner.suite.render import PromptTemplate, render_json
 from evalrunner.values.exchange import Message
 from evalrunner.values.spec import CheckClass
