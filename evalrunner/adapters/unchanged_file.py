@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import sys
+from functools import cache
 
 from evalrunner.version import __version__
 
@@ -98,21 +99,30 @@ def key_of(selection: Sequence[str], folder: str, environ: Mapping[str, str]) ->
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
+@cache
 def _program() -> list[list[object]]:
-    """Our own modules by size, and in a checkout by time: there code changes without a version."""
+    """Our own modules by size, and in a checkout by time: there code changes without a version.
+
+    This process has imported what it has imported, so that one look is enough.
+    """
     package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     in_checkout = os.path.exists(os.path.join(os.path.dirname(package), "pyproject.toml"))
     found: list[list[object]] = []
-    for folder, folders, names in os.walk(package):
-        folders[:] = [name for name in folders if name != "__pycache__"]
-        for name in names:
-            path = os.path.join(folder, name)
-            status = os.stat(path)
-            moment = status.st_mtime_ns if in_checkout else 0
-            found.append([os.path.relpath(path, package), status.st_size, moment])
+    folders = [package]
+    while folders:
+        with os.scandir(folders.pop()) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    if entry.name != "__pycache__":
+                        folders.append(entry.path)
+                    continue
+                status = entry.stat()
+                moment = status.st_mtime_ns if in_checkout else 0
+                found.append([entry.path[len(package) :], status.st_size, moment])
     return sorted(found)
 
 
+@cache
 def _releases() -> list[str]:
     """The installed releases, read from the names of metadata folders."""
     found: list[str] = []

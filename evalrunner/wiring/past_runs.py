@@ -10,7 +10,6 @@ from evalrunner.errors import RunDocumentError
 from evalrunner.reports.answered import resolve
 from evalrunner.reports.document import from_json
 from evalrunner.reports.merge import merge
-from evalrunner.suite.config import load_project
 from evalrunner.values.result import Outcome, RunReport
 
 
@@ -38,6 +37,8 @@ def load_runs(
         RunDocumentError: One cannot be found or read, or they are no shards of one run.
     """
     if state_dir is None:
+        from evalrunner.suite.config import load_project  # a run has its state folder already
+
         state_dir = load_project(start or Path.cwd(), config=config).root / NAME
     state = StateDir(state_dir)
     return merge([load_run(name, state) for name in names])
