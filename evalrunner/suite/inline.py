@@ -12,10 +12,11 @@ from evalrunner.suite.files import name_below, resolve_reference
 from evalrunner.suite.golden_formats import file_rows
 from evalrunner.suite.goldens import GoldenSource
 from evalrunner.suite.hub import parquet_rows
+from evalrunner.suite.problems import sorted_problems
 from evalrunner.suite.references import References
 from evalrunner.suite.spec import SuiteFile
 from evalrunner.suite.tree import Document, Mark
-from evalrunner.suite.validate import sorted_problems, validated
+from evalrunner.suite.validate import validated
 from evalrunner.values.exchange import Json
 from evalrunner.values.project import Project
 from evalrunner.values.spec import Suite

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from evalrunner.adapters.cache_disk import DiskStore
 from evalrunner.engine.ports import CacheStore
-from evalrunner.suite.load import LoadedSuite
+from evalrunner.suite.loaded import LoadedSuite
 from evalrunner.values.exchange import Json, Message
 from evalrunner.values.fingerprint import SCHEMA, digest
 from evalrunner.values.inputs import CheckInputs, EndpointInputs, Inputs, SuiteInputs, written

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from evalrunner.adapters.credentials import KeyRing
 from evalrunner.errors import CredentialsRejected
-from evalrunner.suite.load import LoadedSuite
+from evalrunner.suite.loaded import LoadedSuite
 from evalrunner.values.project import Project
 from evalrunner.wiring.suites import Assembly
 from evalrunner.wiring.user_code import function_finder
