@@ -29,6 +29,10 @@ COMMANDS: Final = {
         "evalrunner.cli.explain:explain",
         "Say why a case was asked again, or was not.",
     ),
+    "gate": (
+        "evalrunner.cli.gate:gate",
+        "Judge what testing has cost beside production, without a run.",
+    ),
     "init": (
         "evalrunner.cli.init:init",
         "Write a starter configuration, suite, golden file and workflow.",
@@ -44,6 +48,10 @@ COMMANDS: Final = {
     "schema": (
         "evalrunner.cli.schema:schema",
         "Print the JSON Schema of a file, for editors and programs.",
+    ),
+    "spend": (
+        "evalrunner.cli.spend:spend",
+        "Say what production has cost, by source and day: show, sync.",
     ),
     "validate": (
         "evalrunner.cli.validate:validate",

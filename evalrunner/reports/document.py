@@ -61,9 +61,9 @@ def head(report: RunReport) -> bytes:
             "schema": SCHEMA,
             "run": _run(report.run),
             "summary": _summary(report),
-            "gates": [_gate(gate) for gate in report.gates],
-            "cost_ratio": _cost_ratio(report.cost_ratio),
-            "failures": [_failure(failure) for failure in report.failures],
+            "gates": [gate_object(gate) for gate in report.gates],
+            "cost_ratio": cost_ratio_object(report.cost_ratio),
+            "failures": [failure_object(failure) for failure in report.failures],
             "warnings": list(report.warnings),
             "misses": [misses_json(group) for group in report.misses],
             "inputs": None if report.inputs is None else inputs_json(report.inputs),
@@ -358,7 +358,8 @@ def _model(model: ModelTally) -> Object:
     }
 
 
-def _gate(gate: GateDecision) -> Object:
+def gate_object(gate: GateDecision) -> Object:
+    """A gate's decision, as documents show it."""
     return {
         "name": gate.name,
         "suite": gate.suite,
@@ -370,11 +371,13 @@ def _gate(gate: GateDecision) -> Object:
     }
 
 
-def _failure(failure: Failure) -> Object:
+def failure_object(failure: Failure) -> Object:
+    """A reason for the exit code, as documents show it."""
     return {"code": int(failure.code), "rule": failure.rule, "message": failure.message}
 
 
-def _cost_ratio(ratio: CostRatio) -> Object:
+def cost_ratio_object(ratio: CostRatio) -> Object:
+    """The ratio's figures, as documents show them."""
     return {
         "status": ratio.status,
         "basis": ratio.basis,

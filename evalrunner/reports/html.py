@@ -21,6 +21,7 @@ from evalrunner.reports.phrases import (
     prompt_head,
     share,
 )
+from evalrunner.reports.ratio_lines import paid_line, ratio_lines
 from evalrunner.reports.safe_text import Text, one_line, visible
 from evalrunner.reports.variants import variants
 from evalrunner.values.exchange import Json, ModelText
@@ -70,10 +71,10 @@ def _facts(report: RunReport) -> list[tuple[str, str]]:
     ]
     if total.unpriced:
         facts.append(("cost unknown for", ", ".join(total.unpriced)))
-    ratio = report.cost_ratio
-    if ratio.status != "skipped":
-        parts = [ratio.status, ratio.ratio_total or "", ratio.detail]
-        facts.append(("evals' part of model spend", ", ".join(filter(None, parts))))
+    if paid := paid_line(report):
+        facts.append(("paid", paid))
+    if report.cost_ratio.status != "skipped":
+        facts += ratio_lines(report.cost_ratio)
     facts += [(f"exit {int(failure.code)}", failure.message) for failure in report.failures]
     facts += [("warning", line) for line in report.warnings]
     return facts

@@ -22,6 +22,7 @@ from evalrunner.reports.phrases import (
     prompt_head,
     share,
 )
+from evalrunner.reports.ratio_lines import paid_line, ratio_lines
 from evalrunner.reports.safe_text import Text, for_markdown_code, for_markdown_fence, visible
 from evalrunner.reports.variants import Variant, variants
 from evalrunner.values.result import CaseResult, Decision, GateDecision, RunReport
@@ -114,20 +115,16 @@ def _facts(report: RunReport) -> str:
     if total.unpriced:
         names = ", ".join(for_markdown_code(name, 60) for name in total.unpriced[:10])
         lines.insert(1, f"- Cost unknown for {names}")
+    if paid := paid_line(report):
+        lines.append(f"- Paid: {for_markdown_code(paid, 250)}")
     if report.cost_ratio.status != "skipped":
-        lines.append(f"- Evals' part of model spend: {_ratio(report)}")
+        for name, text in ratio_lines(report.cost_ratio):
+            lines.append(f"- {name.capitalize()}: {for_markdown_code(text, 250)}")
     return "\n".join(lines)
 
 
 def _cache(report: RunReport) -> str:
     return for_markdown_code(cache_line(report, summary_of(report).total), 200)
-
-
-def _ratio(report: RunReport) -> str:
-    ratio = report.cost_ratio
-    parts = [ratio.status, ratio.ratio_total and f"window {ratio.ratio_total}"]
-    parts.append(ratio.projected_total and f"projected {ratio.projected_total}")
-    return for_markdown_code(", ".join(part for part in parts if part), 200)
 
 
 def _notes(report: RunReport) -> str:

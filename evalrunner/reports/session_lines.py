@@ -12,6 +12,7 @@ from evalrunner.reports.phrases import (
     outcome_counts,
     share,
 )
+from evalrunner.reports.ratio_lines import ratio_lines
 from evalrunner.reports.safe_text import for_terminal, neutral, one_line
 from evalrunner.values.money import usd_text
 from evalrunner.values.result import GateDecision, RunReport
@@ -57,25 +58,13 @@ def _facts(report: RunReport, total: Tally) -> Iterator[tuple[str, str]]:
         yield "", f"cost unknown for {', '.join(one_line(name, 40) for name in total.unpriced[:6])}"
     yield "cache", cache_line(report, total)
     yield "calls", calls_line(total)
-    yield "ratio", _ratio(report)
+    yield from ratio_lines(report.cost_ratio)
     yield from (("gate", _gate(gate)) for gate in report.gates[:MOST_LINES])
     if len(report.gates) > MOST_LINES:
         yield "", f"and {len(report.gates) - MOST_LINES} more gates"
     for warning in report.warnings[:MOST_LINES]:
         yield "warning", one_line(warning, 300)
     yield "run", report.run.id
-
-
-def _ratio(report: RunReport) -> str:
-    ratio = report.cost_ratio
-    words = [one_line(ratio.status, 40)]
-    if ratio.ratio_total is not None:
-        words.append(f"{one_line(ratio.ratio_total, 40)} of all model spend")
-    if ratio.projected_total is not None:
-        words.append(f"projected {one_line(ratio.projected_total, 40)}")
-    if ratio.detail:
-        words.append(one_line(ratio.detail, 200))
-    return ", ".join(words)
 
 
 def _gate(gate: GateDecision) -> str:

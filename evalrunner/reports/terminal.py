@@ -15,6 +15,7 @@ from evalrunner.reports.phrases import (
     misses_line,
     outcome_counts,
 )
+from evalrunner.reports.ratio_lines import paid_line, ratio_lines
 from evalrunner.reports.safe_text import neutral, one_line
 from evalrunner.reports.variants import variants
 from evalrunner.values.result import Decision, GateDecision, RunReport
@@ -138,26 +139,16 @@ def _facts(report: RunReport, total: Tally) -> Iterator[tuple[str, Words]]:
     if report.misses:
         yield "", [(one_line(misses_line(report.misses), 600), "dim")]
     yield "calls", [(one_line(calls_line(total), 200), "")]
-    if report.cost_ratio.status != "skipped" or report.cost_ratio.detail:
-        yield "ratio", [(_ratio(report), "")]
+    if paid := paid_line(report):
+        yield "paid", [(one_line(paid, 300), "")]
+    for name, text in ratio_lines(report.cost_ratio):
+        yield name, [(one_line(text, 300), "")]
     for gate in report.gates[:MOST_ROWS]:
         yield "gate", _gate(gate)
     if len(report.gates) > MOST_ROWS:
         yield "", [(f"and {len(report.gates) - MOST_ROWS} more gates", "dim")]
     for warning in report.warnings[:MOST_ROWS]:
         yield "warning", [(one_line(warning, 300), "yellow")]
-
-
-def _ratio(report: RunReport) -> str:
-    ratio = report.cost_ratio
-    parts = [one_line(ratio.status, 40)]
-    if ratio.ratio_total is not None:
-        parts.append(f"{one_line(ratio.ratio_total, 40)} of all model spend")
-    if ratio.projected_total is not None:
-        parts.append(f"projected {one_line(ratio.projected_total, 40)}")
-    if ratio.detail:
-        parts.append(one_line(ratio.detail, 200))
-    return ", ".join(parts)
 
 
 def _gate(gate: GateDecision) -> Words:

@@ -171,7 +171,7 @@ def failures(
     """
     found = [
         *_unfinished(total, stopped),
-        *(_gate_failure(gate) for gate in gates if blocks(gate)),
+        *gate_failures(gates),
     ]
     if total.cases == 0:
         message = "nothing was selected"
@@ -179,6 +179,11 @@ def failures(
     if stopped is not None and all(failure.code is not stopped for failure in found):
         found.append(Failure(code=stopped, rule="signal", message="the run was told to stop"))
     return tuple(sorted(found, key=lambda failure: RANK.index(failure.code)))
+
+
+def gate_failures(gates: Iterable[GateDecision]) -> tuple[Failure, ...]:
+    """The reasons that gates alone give not to exit with 0."""
+    return tuple(_gate_failure(gate) for gate in gates if blocks(gate))
 
 
 def exit_code(found: Collection[Failure], *, warn_only: bool = False) -> ExitCode:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from pathlib import Path
 from typing import Final
 
 from evalrunner.adapters.prices import ConfiguredPrices
@@ -100,7 +101,8 @@ class Spending:
 
     def _source(self, spec: SpendSpec) -> SpendSource:
         """The adapter of a source; an event loop is imported only for what is asked over one."""
-        root, environ = self._project.root, os.environ
+        environ = os.environ
+        root = _home(self._project)
         match spec.source:
             case "fixed":
                 from evalrunner.adapters.spend_fixed import FixedSpend
@@ -138,6 +140,14 @@ class Spending:
                 return PythonSpend(spec, load=load, now=time.time)
             case _:
                 raise ConfigError(f"{spec.source!r} is not a source of spend")
+
+
+def _home(project: Project) -> Path:
+    """Where files and functions of spend lie: beside the configuration that names them.
+
+    Under a policy that is the trusted checkout, so that nobody brings a production of their own.
+    """
+    return project.config_path.parent if project.config_path else project.root
 
 
 def _prices(now: float) -> Callable[[str], Price | None]:
