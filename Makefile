@@ -87,6 +87,10 @@ damage: $(VENV)/dev.stamp ## flip, cut and swap bytes of stores, ledgers and doc
 kill: $(VENV)/dev.stamp ## kill -9 at any moment, then look at what is left
 	$(BIN)/python -m pytest -m kill --campaign $(PYTEST)
 
+.PHONY: versions
+versions: $(VENV)/dev.stamp ## the pytest plugin under every Python and pytest that is here
+	$(BIN)/python tests/pytest_plugin/versions.py $(UV) $(PYTEST)
+
 .PHONY: bench
 bench: $(VENV)/dev.stamp ## cold and warm runs as ratios to a bare loop
 	@$(BIN)/python -m compileall -q evalrunner

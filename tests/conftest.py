@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterator
 from typing import Final
 
@@ -38,6 +39,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--campaign",
         action="store_true",
         help="Try properties with 10,000 examples, and damage and kill tests many more times.",
+    )
+    parser.addoption(
+        "--plugin-python",
+        metavar="PATH",
+        default=sys.executable,
+        help="The Python whose pytest the tests of our plugin start (see `make versions`).",
     )
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import sys
+import inspect
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -14,6 +14,7 @@ from evalrunner.suite.goldens import row_ids
 from evalrunner.suite.inline import golden_file
 from evalrunner.values.exchange import Json
 from evalrunner.values.spec import CheckSpec, Golden, SourceRef
+from evalrunner.wiring.session_settings import Settings
 
 if TYPE_CHECKING:
     from _pytest.mark.structures import ParameterSet
@@ -56,9 +57,17 @@ def golden(path: str | Path) -> list[ParameterSet]:
     Raises:
         EvalRunnerError: There is no such file, or rows in it are not good: every problem with its line.
     """
-    caller: Any = sys._getframe(1).f_globals.get("__file__")  # noqa: SLF001  # where paths begin
-    folder = Path(caller).parent if caller else Path.cwd()
-    project = load_project(folder)
+    folder = _folder_of_caller()
+    project = load_project(folder, config=Settings().config)
     source = golden_file(project, str(path), folder=folder)
     rows = row_ids(source.rows())
     return [pytest.param(Row(row_id, row), id=row_id) for row_id, row in rows]
+
+
+def _folder_of_caller() -> Path:
+    """The folder of the test that calls :func:`golden`; else the current one."""
+    frame = inspect.currentframe()
+    for _ in range(2):
+        frame = frame.f_back if frame else None
+    file = frame.f_globals.get("__file__") if frame else None
+    return Path(file).parent if file else Path.cwd()

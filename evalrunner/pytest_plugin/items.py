@@ -58,13 +58,15 @@ class CaseItem(pytest.Item):
             pytest.skip("frozen, and the cache has no answer")
         raise CaseFailed(result["text"])
 
-    def repr_failure(self, excinfo: ExceptionInfo[BaseException], *_: Any) -> str | TerminalRepr:
+    def repr_failure(
+        self, excinfo: ExceptionInfo[BaseException], style: Any = None
+    ) -> str | TerminalRepr:
         """The case for people, instead of a traceback through pytest and evalrunner."""
         if isinstance(excinfo.value, CaseFailed):
             return str(excinfo.value)
         if isinstance(excinfo.value, ServiceError):
             return evals_of(self.config).explained(excinfo.value)
-        return super().repr_failure(excinfo)
+        return super().repr_failure(excinfo, style)
 
     def reportinfo(self) -> tuple[Path, int | None, str]:
         """The golden row, where an editor should go."""

@@ -101,6 +101,10 @@ class Evals:
         if self._host is not None:
             self._host.end()
 
+    @property
+    def _outputs(self) -> list[str]:
+        return list(self._config.getoption("eval_output") or ())
+
     def _settings(self) -> str:
         option = self._config.getoption
         ceilings = [option("eval_max_usd"), os.environ.get("EVALRUNNER_MAX_USD")]
@@ -112,7 +116,7 @@ class Evals:
                 "recache": option("eval_recache"),
                 "max_usd": [text for text in ceilings if text],
                 "gate": option("eval_gate"),
-                "outputs": [str(Path(path).absolute()) for path in option("eval_output")],
+                "outputs": [str(Path(path).absolute()) for path in self._outputs],
             }
         )
 

@@ -41,8 +41,9 @@ class Settings:
     def from_json(cls, text: str) -> Self:
         """The settings that :meth:`to_json` wrote."""
         found: dict[str, Any] = json.loads(text)
-        lists = {key: tuple(value) for key, value in found.items() if isinstance(value, list)}
-        return cls(**{**found, **lists})
+        for name in ("arguments", "max_usd", "outputs"):
+            found[name] = tuple(found[name])
+        return cls(**found)
 
     def to_json(self) -> str:
         """All settings as JSON."""

@@ -15,6 +15,9 @@ from evalrunner.reports.document import from_json
 from evalrunner.values.result import RunReport
 from tests.e2e.workspace import Workspace, environment_of_program
 
+PYTHON = [sys.executable]
+"""Whose pytest is started; ``--plugin-python`` names another one."""
+
 _COUNT = re.compile(r"(\d+) (passed|failed|skipped|errors?|deselected|rerun|xfailed)")
 
 
@@ -47,7 +50,7 @@ def command(*arguments: str, plugins: tuple[str, ...] = ()) -> list[str]:
     loaded = [
         word for name in ("evalrunner.pytest_plugin.hooks", *plugins) for word in ("-p", name)
     ]
-    return [sys.executable, "-m", "pytest", "--color=no", *loaded, *arguments]
+    return [*PYTHON, "-m", "pytest", "--color=no", *loaded, *arguments]
 
 
 def start(
