@@ -40,6 +40,13 @@ from evalrunner.cli.options import (
 )
 @click.option("--rejudge", is_flag=True, help="Ask every judge again and store the new verdicts.")
 @click.option(
+    "--verify-sample",
+    type=click.FloatRange(0, 1),
+    default=0.0,
+    metavar="P",
+    help="Ask a share of the hits again (0 to 1) and say which answers differ; what is kept stands.",
+)
+@click.option(
     "-j",
     "--max-concurrency",
     type=click.IntRange(1, 4096),

@@ -24,7 +24,6 @@ from evalrunner.values.exchange import (
     ModelResponse,
     Reply,
     Request,
-    TargetRequest,
     Usage,
 )
 from evalrunner.values.fingerprint import Fingerprint
@@ -156,7 +155,7 @@ class Executor:
             ModelCallError: The call failed, attempts included.
             NotAsked: It was not made, on purpose.
         """
-        if isinstance(request, TargetRequest) and not request.cacheable:
+        if not _cacheable(request):
             return await self._call(request, key)
         if (flight := self._flights.get(key)) is not None:
             reply = await asyncio.shield(flight)
@@ -327,4 +326,6 @@ def _tokens(request: Request) -> int:
 
 
 def _cacheable(request: Request) -> bool:
-    return isinstance(request, ModelRequest) or request.cacheable
+    """Whether an answer may be kept and shared; that to a verification is only compared."""
+    kept = isinstance(request, ModelRequest) or request.cacheable
+    return kept and request.role != "verify"

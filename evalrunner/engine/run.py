@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from evalrunner.engine.accounts import Accounts
 from evalrunner.engine.budgets import Limit, budget_gates, limits
@@ -37,6 +37,9 @@ from evalrunner.values.summary import ModelTally, Summary, Tally
 from evalrunner.verdict.gates import Verdict, blocks, decide, exit_code
 from evalrunner.verdict.ratio_words import Ruling
 from evalrunner.verdict.summary import summarise, summary_of
+
+if TYPE_CHECKING:
+    from evalrunner.engine.verify import SamplingReader
 
 Done = Callable[[int, CaseResult], None]
 Answerer = Callable[[Sequence[OpenCase], Done], int | None]
@@ -70,6 +73,7 @@ class RunSetup:
         habits: What earlier runs tell about calls; asked for where something is open.
         held_in_month: What counts against the month's ceiling already.
         ratio: Judges testing against production; ``None`` where nothing is configured to compare with.
+        sampler: The reader, where a share of its hits is to be asked again.
     """
 
     suites: Sequence[Suite]
@@ -95,6 +99,7 @@ class RunSetup:
     habits: Callable[[], Habits] = Habits
     held_in_month: Callable[[], Picodollars] = lambda: ZERO
     ratio: CostGate | None = None
+    sampler: SamplingReader | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,6 +133,8 @@ def run_cases(setup: RunSetup) -> RunReport:
 def preflight(setup: RunSetup) -> Preflight:
     """Answers what is kept, and decides whether the rest may be asked for. Nothing is spent."""
     known = replay(setup.cases, setup.reader)
+    if setup.sampler is not None:
+        known.open += setup.sampler.verifications(setup.cases)
     estimator = estimate(known.open, setup.accounts, setup.habits)
     forecast = estimator.forecast()
     found = _limits(setup, pays=bool(known.open))
@@ -179,7 +186,7 @@ def _ask(setup: RunSetup, before: Preflight) -> int | None:
 
     def done(index: int, result: CaseResult) -> None:
         known.finished[index] = result
-        if setup.progress:
+        if setup.progress and index >= 0:
             setup.progress.case_done(result.outcome)
 
     return setup.answer(known.open, done)
@@ -219,6 +226,11 @@ def conclude(
             suites of theirs, which thus hold at any pass rate.
     """
     cases = [*_in_order(setup, before.known, refused=before.refused), *further]
+    unverified: list[str] = []
+    if setup.sampler is not None:
+        verified = [result for index, result in before.known.finished.items() if index < 0]
+        unverified = setup.sampler.unverified(verified)
+        cases = setup.sampler.accounted(cases, verified)
     repeats = {suite.name: _repeat(suite, setup.draws) for suite in setup.suites}
     specs = {result.case.suite: _ANY_RATE for result in further}
     specs |= {suite.name: suite.gate for suite in setup.suites}
@@ -250,7 +262,7 @@ def conclude(
         estimates=before.forecast.by_suite,
         cache=_cache_info(setup),
         possibly_paid=possibly_paid,
-        warnings=tuple(setup.warnings),
+        warnings=(*setup.warnings, *unverified),
         summary=sums,
         gate_specs=specs,
         repeats=repeats,

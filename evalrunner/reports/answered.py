@@ -43,7 +43,11 @@ def from_cache(case: CaseResult) -> CaseResult:
             check if check.record is None else replace(check, record=_kept(check.record))
             for check in case.checks
         ),
-        records=tuple(replace(call, record=_kept(call.record)) for call in case.records),
+        records=tuple(
+            replace(call, record=_kept(call.record))
+            for call in case.records
+            if call.record.verified is None
+        ),
     )
 
 

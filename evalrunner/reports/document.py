@@ -170,6 +170,8 @@ def _put_record(found: Object, record: CallRecord) -> None:
         found["worth_usd"] = usd_text(record.worth)
     if record.miss_cause is not None:
         found["miss_cause"] = record.miss_cause
+    if record.verified is not None:
+        found["verified"] = record.verified
 
 
 def _zero(amount: int | None) -> str | None:
@@ -317,10 +319,11 @@ def _tally(part: Tally) -> Object:
 def _cache(part: Tally) -> Object:
     return {
         "hits": part.hits,
-        "misses": part.misses,
+        "misses": part.misses - part.verified,
         "shared": part.shared,
         "hit_rate": part.hit_rate,
         "misses_by_cause": part.misses_by_cause,
+        "verified": {"asked": part.verified, "differed": part.differed},
     }
 
 
@@ -355,6 +358,7 @@ def _model(model: ModelTally) -> Object:
         "output_tokens": model.output_tokens,
         "incurred_usd": usd_text(model.incurred.amount),
         "nominal_usd": usd_text(model.nominal.amount),
+        **({"verified": model.verified, "differed": model.differed} if model.verified else {}),
     }
 
 

@@ -221,6 +221,7 @@ def _record(node: JsonNode) -> CallRecord:
         nominal=nominal,
         worth=node.money("worth_usd") if "worth_usd" in node.fields else nominal,
         miss_cause=node.text_or_none("miss_cause"),
+        verified=node.text_or_none("verified"),
     )
 
 

@@ -21,6 +21,7 @@ from evalrunner.reports.phrases import (
     outcome_counts,
     prompt_head,
     share,
+    verified_line,
 )
 from evalrunner.reports.ratio_lines import paid_line, ratio_lines
 from evalrunner.reports.safe_text import Text, for_markdown_code, for_markdown_fence, visible
@@ -112,6 +113,8 @@ def _facts(report: RunReport) -> str:
     ]
     if report.misses:
         lines.insert(2, f"- {for_markdown_code(misses_line(report.misses), 600)}")
+    if total.verified:
+        lines.append(f"- Verified: {for_markdown_code(verified_line(report, total), 400)}")
     if total.unpriced:
         names = ", ".join(for_markdown_code(name, 60) for name in total.unpriced[:10])
         lines.insert(1, f"- Cost unknown for {names}")

@@ -86,8 +86,9 @@ def cost_line(part: Tally, possibly_paid: int | None) -> str:
 
 def cache_line(report: RunReport, part: Tally) -> str:
     """Hits, misses, mode and signing, in one line."""
-    asked = part.hits + part.misses
-    misses = "1 miss" if part.misses == 1 else f"{part.misses:,} misses"
+    missed = part.misses - part.verified
+    asked = part.hits + missed
+    misses = "1 miss" if missed == 1 else f"{missed:,} misses"
     hits = "1 hit" if part.hits == 1 else f"{part.hits:,} hits"
     words = [f"{hits}, {misses} ({share(part.hits, asked)})"]
     if part.shared:
@@ -103,7 +104,6 @@ def cache_line(report: RunReport, part: Tally) -> str:
 CAUSES: Final[Mapping[str, str]] = {
     Cause.NO_CACHE: "asked without a cache",
     Cause.UNCACHEABLE: "the application has no version, so that nothing is kept",
-    Cause.VERIFY_SAMPLE: "asked again to verify",
     Cause.FIRST_RUN: "the first run here",
     Cause.NEW_CASE: "new case",
     Cause.NEW_DRAW: "a further draw",
@@ -159,6 +159,31 @@ def misses_line(groups: Sequence[MissGroup]) -> str:
         rest = sum(group.count for group in groups[_MOST_GROUPS:])
         words.append(f"{rest:,} for {len(groups) - _MOST_GROUPS} other reasons")
     return f"{total:,} miss{'' if total == 1 else 'es'}: " + ", ".join(words)
+
+
+def verified_line(report: RunReport, part: Tally) -> str:
+    """What the hits that were asked again came to, by model, and the first cases that differ."""
+    if not part.verified:
+        return ""
+    models = ", ".join(
+        f"{name} {one.differed} of {one.verified}"
+        for name, one in sorted(part.by_model.items())
+        if one.verified
+    )
+    line = f"{_count(part.verified, 'hit')} asked again, {part.differed:,} differ ({models})"
+    if not part.differed:
+        return line
+    ids = [
+        case.case.id
+        for case in report.cases
+        if any(call.record.verified == "differed" for call in case.records)
+    ]
+    names = ", ".join(ids[:3]) + (", …" if len(ids) > 3 else "")
+    return f"{line}: {names}; what is kept stands, --recache and --rejudge take new answers"
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number:,} {word}{'' if number == 1 else 's'}"
 
 
 def calls_line(part: Tally) -> str:

@@ -14,6 +14,7 @@ from evalrunner.reports.phrases import (
     headline,
     misses_line,
     outcome_counts,
+    verified_line,
 )
 from evalrunner.reports.ratio_lines import paid_line, ratio_lines
 from evalrunner.reports.safe_text import neutral, one_line
@@ -138,6 +139,9 @@ def _facts(report: RunReport, total: Tally) -> Iterator[tuple[str, Words]]:
     yield "cache", [(one_line(cache_line(report, total), 200), "")]
     if report.misses:
         yield "", [(one_line(misses_line(report.misses), 600), "dim")]
+    if total.verified:
+        style = "yellow" if total.differed else ""
+        yield "verified", [(one_line(verified_line(report, total), 400), style)]
     yield "calls", [(one_line(calls_line(total), 200), "")]
     if paid := paid_line(report):
         yield "paid", [(one_line(paid, 300), "")]

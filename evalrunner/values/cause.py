@@ -14,7 +14,6 @@ class Cause(StrEnum):
 
     NO_CACHE = "no_cache"
     UNCACHEABLE = "uncacheable"
-    VERIFY_SAMPLE = "verify_sample"
     FIRST_RUN = "first_run"
     NEW_CASE = "new_case"
     NEW_DRAW = "new_draw"

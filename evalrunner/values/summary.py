@@ -37,7 +37,10 @@ class Spent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelTally:
-    """What one endpoint was asked. Tokens are those of calls that were made, not of hits."""
+    """What one endpoint was asked. Tokens are those of calls that were made, not of hits.
+
+    Of the calls ``verified`` were made to check kept answers, and ``differed`` of those from them.
+    """
 
     hits: int = 0
     calls: int = 0
@@ -45,6 +48,8 @@ class ModelTally:
     output_tokens: int = 0
     incurred: Spent = Spent()
     nominal: Spent = Spent()
+    verified: int = 0
+    differed: int = 0
 
     def __add__(self, other: ModelTally) -> ModelTally:
         return ModelTally(
@@ -54,6 +59,8 @@ class ModelTally:
             output_tokens=self.output_tokens + other.output_tokens,
             incurred=self.incurred + other.incurred,
             nominal=self.nominal + other.nominal,
+            verified=self.verified + other.verified,
+            differed=self.differed + other.differed,
         )
 
     def __sub__(self, other: ModelTally) -> ModelTally:
@@ -64,6 +71,8 @@ class ModelTally:
             output_tokens=self.output_tokens - other.output_tokens,
             incurred=self.incurred - other.incurred,
             nominal=self.nominal - other.nominal,
+            verified=self.verified - other.verified,
+            differed=self.differed - other.differed,
         )
 
     @property
@@ -123,9 +132,19 @@ class Tally:
 
     @property
     def hit_rate(self) -> float | None:
-        """Hits over hits and misses; ``None`` where nothing was asked."""
-        asked = self.hits + self.misses
+        """Hits over hits and misses, verifications aside; ``None`` where nothing was asked."""
+        asked = self.hits + self.misses - self.verified
         return self.hits / asked if asked else None
+
+    @property
+    def verified(self) -> int:
+        """How many calls were made to check kept answers."""
+        return sum(model.verified for model in self.by_model.values())
+
+    @property
+    def differed(self) -> int:
+        """How many of those answers were other than the kept ones."""
+        return sum(model.differed for model in self.by_model.values())
 
     @property
     def avoided_by_cache(self) -> Picodollars | None:

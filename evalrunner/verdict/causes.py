@@ -100,7 +100,7 @@ def with_causes(case: CaseResult, explained: Iterable[Explained]) -> CaseResult:
     last = list(causes.values())[-1]
 
     def noted(record: CallRecord) -> CallRecord:
-        if record.cached or record.shared or record.miss_cause is not None:
+        if not is_miss(record) or record.miss_cause is not None:
             return record
         return replace(record, miss_cause=causes.get(record.fingerprint, last))
 
@@ -134,7 +134,7 @@ def grouped(explained: Iterable[tuple[CaseResult, Explained]]) -> tuple[MissGrou
 
 def is_miss(record: CallRecord) -> bool:
     """Whether the account is of a call that was made because the store had no answer."""
-    return not (record.cached or record.shared)
+    return not (record.cached or record.shared or record.verified)
 
 
 def _subjects(case: CaseResult) -> Iterator[Subject]:

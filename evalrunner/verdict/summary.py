@@ -40,8 +40,10 @@ def from_store(part: Tally) -> Tally:
     models = {
         name: replace(
             model,
-            hits=model.hits + model.calls,
+            hits=model.hits + model.calls - model.verified,
             calls=0,
+            verified=0,
+            differed=0,
             input_tokens=0,
             output_tokens=0,
             incurred=Spent(),
@@ -50,7 +52,7 @@ def from_store(part: Tally) -> Tally:
     }
     return replace(
         part,
-        hits=part.hits + part.misses + part.shared,
+        hits=part.hits + part.misses + part.shared - part.verified,
         misses=0,
         shared=0,
         misses_by_cause={},
@@ -111,6 +113,7 @@ class _ModelSums:
 
     __slots__ = (
         "calls",
+        "differed",
         "hits",
         "incurred",
         "incurred_unknown",
@@ -118,10 +121,12 @@ class _ModelSums:
         "nominal",
         "nominal_unknown",
         "output",
+        "verified",
     )
 
     def __init__(self) -> None:
         self.hits = self.calls = self.input = self.output = 0
+        self.verified = self.differed = 0
         self.incurred = self.incurred_unknown = self.nominal = self.nominal_unknown = 0
 
     def add(self, call: ChargedCall) -> None:
@@ -132,6 +137,9 @@ class _ModelSums:
             self.calls += 1
             self.input += call.input_tokens
             self.output += call.output_tokens
+            if record.verified is not None:
+                self.verified += 1
+                self.differed += record.verified == "differed"
         if record.incurred is None:
             self.incurred_unknown += 1
         else:
@@ -149,6 +157,8 @@ class _ModelSums:
             output_tokens=self.output,
             incurred=Spent(known=self.incurred, unknown=self.incurred_unknown),
             nominal=Spent(known=self.nominal, unknown=self.nominal_unknown),
+            verified=self.verified,
+            differed=self.differed,
         )
 
 

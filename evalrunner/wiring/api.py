@@ -38,6 +38,7 @@ class Overrides(TypedDict, total=False):
     no_cache: bool
     recache: bool
     rejudge: bool
+    verify_sample: float
     max_concurrency: int
     max_usd: Decimal | str | int | float
     repeat: int

@@ -30,6 +30,7 @@ class Command:
     no_cache: bool = False
     recache: bool = False
     rejudge: bool = False
+    verify_sample: float = 0.0
     max_concurrency: int = DEFAULT_CONCURRENCY
     max_usd: Picodollars | None = None
     repeat: int | None = None

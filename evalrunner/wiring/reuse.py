@@ -171,7 +171,7 @@ def find_reuse(
     *found* is the record of the last one, where it has been read already.
     """
     key = record_key(command, project)
-    if key is None or command.no_cache or command.asked_again:
+    if key is None or command.no_cache or command.asked_again or command.verify_sample:
         return None
     state = project.root / NAME
     found = read_record(str(state / "cache"), key) if found is None else found

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from evalrunner.adapters.prices import ConfiguredPrices
 from evalrunner.adapters.state_dir import StateDir
@@ -45,6 +45,7 @@ from evalrunner.wiring.watch import Watch
 
 if TYPE_CHECKING:
     from evalrunner.engine.execution import Execution
+    from evalrunner.engine.verify import SamplingReader
 
 
 def run_command(
@@ -129,6 +130,12 @@ def load(
 
     Rows of suites that are loaded here are not looked at yet.
     """
+    if command.verify_sample and (command.frozen or command.no_cache):
+        other = "--frozen" if command.frozen else "--no-cache"
+        raise UsageError(
+            f"--verify-sample asks again what the cache holds, and {other} forbids that",
+            hint=f"leave one of --verify-sample and {other} out",
+        )
     if command.env_file:
         _read_env_file(command.env_file)
     # Only here: a run of few changed rows knows the project already, and YAML takes long to import.
@@ -206,6 +213,7 @@ def _run(
         baseline=baseline,
         progress=progress,
         kept=reuse.kept if reuse else None,
+        sampler=_sampler(command, reader),
     )
     return run_cases(setup), circumstances(command, opened, assembly, reader)
 
@@ -269,15 +277,29 @@ def _ratio(command: Command, opened: Opened) -> CostGate | None:
     )
 
 
+def _sampler(command: Command, reader: StoreReader) -> SamplingReader | None:
+    return cast("SamplingReader", reader) if command.verify_sample else None
+
+
 def reader_for(command: Command, opened: Opened, accounts: Accounts) -> StoreReader:
     """What finds kept answers, unless the command wants new ones."""
     max_age = opened.project.cache.max_age_seconds
-    return StoreReader(
+    stored_after = None if max_age is None else opened.started - max_age
+    again, private = command.asked_again, opened.private
+    if not command.verify_sample:
+        return StoreReader(
+            opened.store, accounts, stored_after=stored_after, again=again, private=private
+        )
+    from evalrunner.engine.verify import SamplingReader
+
+    return SamplingReader(
         opened.store,
         accounts,
-        stored_after=None if max_age is None else opened.started - max_age,
-        again=command.asked_again,
-        private=opened.private,
+        share=command.verify_sample,
+        seed=str(int(opened.started)),
+        stored_after=stored_after,
+        again=again,
+        private=private,
     )
 
 
