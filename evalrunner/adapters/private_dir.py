@@ -81,12 +81,12 @@ def is_strange_file(path: Path) -> bool:
     return not (stat.S_ISREG(found.st_mode) and found.st_nlink == 1 and ours)
 
 
-def write_atomically(path: Path, text: str, *, sync: bool = True) -> None:
+def write_atomically(path: Path, content: str | bytes, *, sync: bool = True) -> None:
     """Replaces a file as a whole: a reader, or a kill, sees the old text or the new one.
 
     Args:
         path: The file.
-        text: All of its new content.
+        content: All that it is to hold; a text becomes UTF-8.
         sync: Whether a power failure, too, leaves one of the two.
 
     Raises:
@@ -95,8 +95,8 @@ def write_atomically(path: Path, text: str, *, sync: bool = True) -> None:
     draft = path.with_name(f".{path.name}.{os.getpid()}-{os.urandom(4).hex()}")
     try:
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with open(descriptor, "w", encoding="utf-8", newline="") as stream:
-            stream.write(text)
+        with open(descriptor, "wb") as stream:
+            stream.write(content.encode() if isinstance(content, str) else content)
             stream.flush()
             if sync:
                 os.fsync(stream.fileno())

@@ -55,7 +55,7 @@ class StateDir:
         """The directory of calibrations."""
         return self.path / "calibration"
 
-    def write_run(self, run_id: str, document: str) -> Path:
+    def write_run(self, run_id: str, document: str | bytes) -> Path:
         """Writes a run document as a whole; the newest documents are those written last.
 
         Raises:

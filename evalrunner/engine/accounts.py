@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Mapping
 
 from evalrunner.engine.ports import PriceBook
 from evalrunner.engine.tokens import max_input_tokens, max_output_tokens
@@ -29,12 +29,13 @@ class Accounts:
         self,
         book: PriceBook,
         endpoints: Mapping[str, Endpoint],
-        counted: Iterable[Fingerprint] = (),
+        counted: Container[Fingerprint] = (),
     ) -> None:
         self._book = book
         self._endpoints = endpoints
         self._prices: dict[str, Price | None] = {}
-        self._counted = set(counted)
+        self._counted: set[Fingerprint] = set()
+        self._counted_before = counted
 
     def price(self, endpoint: str) -> Price | None:
         """The price of an endpoint by name, looked up once; ``None`` is unknown."""
@@ -120,7 +121,7 @@ class Accounts:
         )
 
     def _first_use(self, key: Fingerprint) -> bool:
-        if key in self._counted:
+        if key in self._counted or key in self._counted_before:
             return False
         self._counted.add(key)
         return True

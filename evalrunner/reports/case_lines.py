@@ -6,6 +6,7 @@ an object has that key.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -37,21 +38,25 @@ _FINGERPRINT: Final = re.compile(rb'"fingerprint":"([^"]+)"')
 
 @dataclass(frozen=True, slots=True)
 class CaseLines:
-    """The head and the case lines of a document."""
+    """The head and the case lines of a document, and the document itself."""
 
     head: bytes
     lines: Sequence[bytes]
+    document: bytes
 
     def cases(self, numbers: Iterable[int]) -> Sequence[CaseResult]:
         """The cases of some lines."""
         lines = [self.lines[number] for number in numbers]
         return from_json(document_of(self.head, lines), name="the last run").cases if lines else ()
 
-    def fingerprints(self) -> frozenset[str]:
-        """The fingerprint of every request in the lines."""
-        return frozenset(
-            found.decode() for line in self.lines for found in _FINGERPRINT.findall(line)
-        )
+    def may_know(self, name: str) -> bool:
+        """Whether the id or fingerprint stands anywhere; one look is fast, many are not."""
+        return json.dumps(name).encode() in self.document
+
+
+def fingerprints_in(lines: Iterable[bytes]) -> frozenset[str]:
+    """The fingerprint of every request in these lines."""
+    return frozenset(found.decode() for line in lines for found in _FINGERPRINT.findall(line))
 
 
 def case_lines(document: bytes, *, paid: int) -> CaseLines | None:
@@ -64,10 +69,10 @@ def case_lines(document: bytes, *, paid: int) -> CaseLines | None:
     Returns:
         ``None`` where the document has another form, or another number of such accounts.
     """
-    head, found, body = document.partition(_CASES)
-    if not found or not body.endswith(_END):
+    start = document.find(_CASES)
+    if start < 0 or not document.endswith(_END):
         return None
-    lines = body[: -len(_END)].split(b",\n")
+    lines = document[start + len(_CASES) : -len(_END)].split(b",\n")
     if paid:
         count = 0
         for number, line in enumerate(lines):
@@ -76,7 +81,7 @@ def case_lines(document: bytes, *, paid: int) -> CaseLines | None:
                 count += found_here
         if count != paid:
             return None
-    return CaseLines(head + b"}", lines)
+    return CaseLines(document[:start] + b"}", lines, document)
 
 
 def paid_accounts(case: CaseResult) -> int:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -32,7 +33,46 @@ class RowLine(NamedTuple):
     data: bytes
 
 
-def row_lines(goldens: GoldenSource, root: Path) -> list[RowLine] | None:
+@dataclass(frozen=True, slots=True)
+class RowLines:
+    """The rows of one file, none of them parsed.
+
+    Attributes:
+        data: The bytes of each row.
+        numbers: The line that each stands in.
+    """
+
+    data: Sequence[bytes]
+    numbers: Sequence[int]
+
+    @classmethod
+    def of(cls, data: bytes) -> RowLines:
+        """The rows in the bytes of a file."""
+        lines = data.removesuffix(b"\n").split(b"\n")
+        if b"\r" not in data and all(line.startswith(b"{") for line in lines):
+            return cls(lines, range(1, len(lines) + 1))
+        found = [
+            (number, line)
+            for number, text in enumerate(lines, 1)
+            if (line := text.rstrip(b"\r")) and not line.isspace()
+        ]
+        return cls([line for _, line in found], [number for number, _ in found])
+
+    @property
+    def dense(self) -> bool:
+        """Whether every line of the file is a row."""
+        return isinstance(self.numbers, range)
+
+    def digests(self) -> list[str]:
+        """What each row is known by."""
+        return [line_digest(line) for line in self.data]
+
+    def row(self, number: int) -> RowLine:
+        """One of them."""
+        return RowLine(number, self.numbers[number], self.data[number])
+
+
+def row_lines(goldens: GoldenSource, root: Path) -> RowLines | None:
     """The lines of the rows.
 
     ``None`` where a row is not a line of one file, or the file has changed since it was first opened.
@@ -47,16 +87,7 @@ def row_lines(goldens: GoldenSource, root: Path) -> list[RowLine] | None:
         return None
     if sha256(data).hexdigest() != file.sha256:
         return None
-    return list(_numbered(data.removeprefix(_BOM)))
-
-
-def _numbered(data: bytes) -> Iterator[RowLine]:
-    row = 0
-    for number, text in enumerate(data.split(b"\n"), 1):
-        line = text.rstrip(b"\r")
-        if line and not line.isspace():
-            yield RowLine(row, number, line)
-            row += 1
+    return RowLines.of(data.removeprefix(_BOM))
 
 
 def line_digest(data: bytes) -> str:

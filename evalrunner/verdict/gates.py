@@ -88,23 +88,27 @@ def suite_gates(
         gate = gate_specs.get(suite, GateSpec())
         repeat = (repeats or {}).get(suite, ONE_DRAW)
         rows = row_outcomes(head.get(suite, ()), repeat)
-        rows |= dict.fromkeys(kept.passed.get(suite, ()), Outcome.PASSED)
-        decisions.append(pass_rate_gate(suite, gate, rows))
+        further = kept.passed.get(suite, ())
+        decisions.append(pass_rate_gate(suite, gate, rows, further=len(further)))
         if gate.max_regressions is not None:
             before = None if base is None else row_outcomes(base.get(suite, ()), repeat)
+            rows |= dict.fromkeys(further if before is not None else (), Outcome.PASSED)
             paired = None if before is None else compare(before, rows)
             decisions.append(regressions_gate(suite, gate, paired))
     return tuple(decisions)
 
 
-def pass_rate_gate(suite: str, gate: GateSpec, rows: Mapping[str, Outcome]) -> GateDecision:
+def pass_rate_gate(
+    suite: str, gate: GateSpec, rows: Mapping[str, Outcome], *, further: int = 0
+) -> GateDecision:
     """The observed rate of rows that passed over rows with a verdict, against ``min_pass_rate``.
 
     Without ``confidence`` the exact rational decides. With it the exact interval does: pass if its
     lower end reaches the limit, fail if its upper end does not, else inconclusive. Errored and
     not-run rows are not in n; an n of 0 is inconclusive; a limit that is not a number fails.
+    *further* rows passed and are not among *rows*.
     """
-    passed, n = count(rows)
+    passed, n = (number + further for number in count(rows))
     limit, confidence = gate.min_pass_rate, gate.confidence
     if not limit.is_finite() or not 0 < (0.5 if confidence is None else confidence) < 1:
         decision, detail = Decision.FAIL, f"no rate can meet a limit of {limit} at {confidence}"
@@ -118,7 +122,7 @@ def pass_rate_gate(suite: str, gate: GateSpec, rows: Mapping[str, Outcome]) -> G
         decision=decision,
         observed=f"{passed}/{n}" if n else None,
         limit=str(limit),
-        detail=detail + _without_verdict(len(rows) - n if n else 0),
+        detail=detail + _without_verdict(len(rows) + further - n if n else 0),
         on_inconclusive=gate.on_inconclusive,
     )
 

@@ -89,7 +89,7 @@ def _earlier(
     present = {case.case.id for case in report.cases}
     if reuse is None:
         return earlier_cases(wanted, present, kept_documents(state))
-    return earlier_cases(wanted, present | reuse.ids, [(reuse.record.run_id, reuse.earlier)])
+    return earlier_cases(wanted, present, [(reuse.record.run_id, reuse.left)])
 
 
 def _summary(

@@ -9,23 +9,24 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
+from itertools import compress
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from evalrunner.adapters.state_dir import NAME
 from evalrunner.adapters.unchanged_file import read_record
 from evalrunner.engine.case import EvalCase
 from evalrunner.engine.select import Selection
 from evalrunner.errors import EvalRunnerError
-from evalrunner.reports.case_lines import CaseLines, case_lines, line_id, moved
+from evalrunner.reports.case_lines import CaseLines, case_lines, fingerprints_in, line_id, moved
 from evalrunner.reports.document import case_line, document_of, from_json, head
 from evalrunner.suite.goldens import row_ids
 from evalrunner.suite.loaded import LoadedSuite
-from evalrunner.suite.row_lines import RowLine, line_digest, parsed, row_lines
+from evalrunner.suite.row_lines import RowLines, parsed, row_lines
 from evalrunner.values.fingerprint import Fingerprint, fingerprint
 from evalrunner.values.kept import KeptRows
 from evalrunner.values.project import Project
@@ -50,6 +51,8 @@ class SuiteReuse:
     Attributes:
         loaded: The suite.
         lines: Its rows, as lines.
+        steady: The number of the first case line of the first row, where a row that kept its place
+            has kept its case lines to the letter; ``None`` where its line may be another.
         digests: What each line is known by.
         kept: The rows that are taken over, each with the number of its first case line.
         gone: The numbers of the case lines that the earlier run passed and that are not taken over.
@@ -59,7 +62,8 @@ class SuiteReuse:
     """
 
     loaded: LoadedSuite
-    lines: Sequence[RowLine]
+    lines: RowLines
+    steady: int | None
     digests: Sequence[str]
     kept: Mapping[int, int]
     gone: Sequence[int]
@@ -91,22 +95,22 @@ class Reuse:
             return None  # the ordinary run says all that is wrong
         if self.record.models != models_of(assembly):
             return None
-        ids = self.ids
-        taken = any(case.ref.id in ids for case in cases)
+        taken = any(self._has_id(case.ref.id) for case in cases)
         return None if taken or self._asked_before(cases) else cases
 
     @cached_property
-    def answers(self) -> frozenset[Fingerprint]:
+    def answers(self) -> KeptAnswers:
         """The questions that the kept rows have counted."""
-        lines = [line for one in self.suites for line in self._lines(one)]
-        return frozenset(map(Fingerprint, CaseLines(b"", lines).fingerprints()))
+        return KeptAnswers(
+            self.earlier, lambda: (line for one in self.suites for line in self._lines(one))
+        )
 
     @cached_property
     def kept(self) -> KeptRows:
         """The kept rows, for the verdict."""
         gone = self.earlier.cases([number for one in self.suites for number in one.gone])
         sums = self.record.summary - stored(summarise(gone))
-        passed = {one.loaded.suite.name: tuple(self._row_ids(one)) for one in self.suites}
+        passed = {one.loaded.suite.name: RowIds(self, one) for one in self.suites}
         return KeptRows(passed=passed, summary=sums)
 
     def document(self, report: RunReport) -> bytes:
@@ -118,15 +122,15 @@ class Reuse:
         for one in self.suites:
             name = one.loaded.suite.name
             file = json.dumps(one.loaded.goldens.files[0].path).encode()
-            for place in one.lines:
-                first = one.kept.get(place.row)
-                if first is not None:
-                    lines += [
-                        moved(line, row=place.row, file=file, source_line=place.line)
-                        for line in self.earlier.lines[first : first + one.cases_per_row]
-                    ]
-                else:
-                    lines += new[name, place.row]
+            for row, number in enumerate(one.lines.numbers):
+                first = one.kept.get(row)
+                if first is None:
+                    lines += new[name, row]
+                    continue
+                found = self.earlier.lines[first : first + one.cases_per_row]
+                if one.steady is None or first != one.steady + row * one.cases_per_row:
+                    found = [moved(line, row=row, file=file, source_line=number) for line in found]
+                lines += found
         return document_of(head(report), lines)
 
     def for_screen(self, report: RunReport) -> RunReport:
@@ -136,20 +140,32 @@ class Reuse:
         return from_json(self.document(report), name=report.run.id)
 
     @property
-    def digests(self) -> dict[str, Sequence[str]]:
-        """What the lines of each suite are known by now."""
-        return {one.loaded.suite.name: one.digests for one in self.suites}
+    def digests(self) -> dict[str, tuple[Sequence[str], bool]]:
+        """What the lines of each suite are known by now, and whether each of them is a row."""
+        return {one.loaded.suite.name: (one.digests, one.lines.dense) for one in self.suites}
+
+    def row_ids(self, one: SuiteReuse) -> Iterator[str]:
+        """The ids of draw 0 of the kept rows."""
+        for first in one.kept.values():
+            for number in range(first, first + one.cases_per_row, one.draws):
+                yield line_id(self.earlier.lines[number])
+
+    def _has_id(self, case_id: str) -> bool:
+        return self.earlier.may_know(case_id) and case_id in self.ids
+
+    @property
+    def left(self) -> CaseLines:
+        """The earlier run's lines without those that are taken over."""
+        rest = bytearray(b"\1") * len(self.earlier.lines)
+        for one in self.suites:
+            for first in one.kept.values():
+                rest[first : first + one.cases_per_row] = bytes(one.cases_per_row)
+        return CaseLines(self.earlier.head, list(compress(self.earlier.lines, rest)), b"")
 
     @cached_property
     def ids(self) -> frozenset[str]:
         """The ids of the cases that are taken over."""
         return frozenset(line_id(line) for one in self.suites for line in self._lines(one))
-
-    def _row_ids(self, one: SuiteReuse) -> Iterator[str]:
-        """The ids of draw 0 of the kept rows."""
-        for first in one.kept.values():
-            for number in range(first, first + one.cases_per_row, one.draws):
-                yield line_id(self.earlier.lines[number])
 
     def _lines(self, one: SuiteReuse) -> Iterator[bytes]:
         for first in one.kept.values():
@@ -189,6 +205,48 @@ def find_reuse(
     return None if suites is None else Reuse(record, earlier, suites)
 
 
+@dataclass(frozen=True, slots=True)
+class RowIds(Collection[str]):
+    """The ids of a suite's kept rows: how many there are is known at once, their names on demand."""
+
+    reuse: Reuse
+    one: SuiteReuse
+
+    def __len__(self) -> int:
+        return len(self.one.kept) * (self.one.cases_per_row // self.one.draws)
+
+    def __iter__(self) -> Iterator[str]:
+        return self.reuse.row_ids(self.one)
+
+    def __contains__(self, name: object) -> bool:
+        return any(name == found for found in self)
+
+
+class KeptAnswers(Container[Fingerprint]):
+    """The questions of kept rows. A few are looked for in the document, for many a set is made.
+
+    Args:
+        earlier: The document that the rows were taken from.
+        lines: The kept rows' lines.
+    """
+
+    _FEW: Final = 32
+
+    def __init__(self, earlier: CaseLines, lines: Callable[[], Iterable[bytes]]) -> None:
+        self._earlier = earlier
+        self._lines = lines
+        self._looks = 0
+        self._found: frozenset[str] | None = None
+
+    def __contains__(self, key: object) -> bool:
+        if self._found is None:
+            self._looks += 1
+            if self._looks <= self._FEW and not self._earlier.may_know(str(key)):
+                return False
+            self._found = fingerprints_in(self._lines())
+        return key in self._found
+
+
 def _earlier(runs: Path, record: RowsRecord) -> CaseLines | None:
     """The case lines of the run that was recorded, if its document is still what was written."""
     try:
@@ -219,17 +277,17 @@ def _suites(
             return None
         suites.append(reuse)
         first += len(known.digests) * reuse.cases_per_row
-    rows = sum(len(one.lines) for one in suites)
+    rows = sum(len(one.digests) for one in suites)
     changed = sum(len(one.changed) for one in suites)
     return suites if first == line_count and changed <= MOST_CHANGED * rows else None
 
 
 def _suite(
-    command: Command, loaded: LoadedSuite, lines: Sequence[RowLine], known: SuiteRows, first: int
+    command: Command, loaded: LoadedSuite, lines: RowLines, known: SuiteRows, first: int
 ) -> SuiteReuse | None:
     draws = command.repeat or loaded.suite.repeat.n
     cases_per_row = len(loaded.suite.prompts) * len(loaded.suite.targets) * draws
-    digests = [line_digest(line.data) for line in lines]
+    digests = lines.digests()
     if len(set(digests)) != len(digests):
         return None  # rows that are alike are numbered among each other
     before = {
@@ -238,9 +296,12 @@ def _suite(
         if row not in known.open
     }
     kept = {row: before[digest] for row, digest in enumerate(digests) if digest in before}
-    changed = parsed(loaded.goldens, [line for line in lines if line.row not in kept])
+    changed = parsed(
+        loaded.goldens, [lines.row(row) for row in range(len(digests)) if row not in kept]
+    )
     if changed is None:
         return None
     starts = set(before.values()) - set(kept.values())
     gone = [number for start in sorted(starts) for number in range(start, start + cases_per_row)]
-    return SuiteReuse(loaded, lines, digests, kept, gone, changed, cases_per_row, draws)
+    steady = first if lines.dense and known.dense else None
+    return SuiteReuse(loaded, lines, steady, digests, kept, gone, changed, cases_per_row, draws)

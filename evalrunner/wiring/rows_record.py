@@ -13,7 +13,7 @@ from evalrunner.adapters.state_dir import NAME, StateDir
 from evalrunner.adapters.unchanged_file import write_record
 from evalrunner.reports.case_lines import paid_accounts
 from evalrunner.suite.loaded import LoadedSuite
-from evalrunner.suite.row_lines import line_digest, row_lines
+from evalrunner.suite.row_lines import row_lines
 from evalrunner.values.project import Project
 from evalrunner.values.result import CaseResult, Outcome, RunReport
 from evalrunner.values.summary import ModelTally, Spent, Summary, Tally
@@ -38,10 +38,17 @@ _TALLIES: Final = ("incurred", "nominal", "tiering")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SuiteRows:
-    """The rows of a suite: what each line is known by, and which have to be judged again."""
+    """The rows of a suite.
+
+    Attributes:
+        digests: What each is known by.
+        open: Those that have to be judged again.
+        dense: Whether every line of the file was a row.
+    """
 
     digests: Sequence[str]
     open: frozenset[int]
+    dense: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +81,9 @@ class RowsRecord:
     def of(cls, found: Mapping[str, Any]) -> RowsRecord:
         """The record as it was written."""
         suites = {
-            name: SuiteRows(digests=_cut(one["rows"]), open=frozenset(one["open"]))
+            name: SuiteRows(
+                digests=_cut(one["rows"]), open=frozenset(one["open"]), dense=one["dense"]
+            )
             for name, one in found["suites"].items()
         }
         sums = {name: _tally(one) for name, one in found["sums"].items()}
@@ -92,7 +101,11 @@ class RowsRecord:
             "sha256": self.sha256,
             "paid": self.paid,
             "suites": {
-                name: {"rows": "".join(one.digests), "open": sorted(one.open)}
+                name: {
+                    "rows": "".join(one.digests),
+                    "open": sorted(one.open),
+                    "dense": one.dense,
+                }
                 for name, one in self.suites.items()
             },
             "known": self.known,
@@ -205,21 +218,23 @@ def _suites(
     if digests is None:
         return None
     return {
-        name: SuiteRows(digests=found, open=frozenset(open_rows[name]))
-        for name, found in digests.items()
+        name: SuiteRows(digests=found, open=frozenset(open_rows[name]), dense=dense)
+        for name, (found, dense) in digests.items()
     }
 
 
-def _digests(project: Project, loaded: Sequence[LoadedSuite]) -> dict[str, Sequence[str]] | None:
-    found: dict[str, Sequence[str]] = {}
+def _digests(
+    project: Project, loaded: Sequence[LoadedSuite]
+) -> dict[str, tuple[Sequence[str], bool]] | None:
+    found: dict[str, tuple[Sequence[str], bool]] = {}
     for one in loaded:
         lines = row_lines(one.goldens, project.root)
         if lines is None:
             return None
-        digests = [line_digest(line.data) for line in lines]
+        digests = lines.digests()
         if len(set(digests)) != len(digests):
             return None
-        found[one.suite.name] = digests
+        found[one.suite.name] = digests, lines.dense
     return found
 
 

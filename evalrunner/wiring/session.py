@@ -410,7 +410,7 @@ def keep(
         late.append(f"this run is not in the ledger's history: {error.message}")
     report = _with_warnings(report, late)
     try:
-        opened.state.write_run(report.run.id, document(report).decode("ascii"))
+        opened.state.write_run(report.run.id, document(report))
         opened.state.prune_runs()
     except RunDocumentError as error:
         return _with_warnings(report, [error.message])
