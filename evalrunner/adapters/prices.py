@@ -1,56 +1,96 @@
-"""What models cost: the user's own price first, then the published list of genai-prices.
-
-That package needs pydantic and a third of a second to import. Its list is a module of plain
-constructor calls, so it is run here with recorders in place of the package's classes: 25 ms, at the
-first model that the user has not priced. A list that cannot be read prices nothing.
-"""
+"""What models cost: the user's own price first, then genai-prices, then litellm's map, else unknown."""
 
 from __future__ import annotations
 
-import importlib.machinery
-import importlib.util
-import re
-import sys
-import types
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import UTC, date, datetime
-from decimal import ROUND_CEILING, Decimal
-from functools import cached_property, lru_cache
-from pathlib import Path
-from typing import Final, NamedTuple, cast
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import Final
 
-from evalrunner.values.money import Picodollars, Price, PriceStep
+from evalrunner.adapters.price_list import DISTRIBUTION, PriceList, list_price, load_price_list
+from evalrunner.adapters.price_map import PriceMap, load_price_map
+from evalrunner.values.money import Price
+from evalrunner.values.pricing import Unknown, processing_of
 from evalrunner.values.spec import Endpoint
 
-_DISTRIBUTION: Final = "genai-prices"
-_PACKAGE: Final = "genai_prices"
-_STAND_IN: Final = "_evalrunner_price_list"
-_CLASSES: Final = (
-    "ArrayMatch ClauseAnd ClauseContains ClauseEndsWith ClauseEquals ClauseOr ClauseRegex"
-    " ClauseStartsWith ConditionalPrice ModelInfo ModelPrice PriceVariant Provider"
-    " StartDateConstraint Tier TieredPrices TimeOfDateConstraint UsageExtractor"
-    " UsageExtractorMapping"
-).split()
-
-# Names of litellm's that the list's own rules do not know.
-_PROVIDERS: Final = {
-    "azure_ai": "azure",
-    "cohere_chat": "cohere",
-    "fireworks_ai": "fireworks",
-    "moonshot": "moonshotai",
-}
 _FREE: Final = Price(source="local")
 
-# A fee beside the tokens that a price of ours cannot say: such a model is unknown, not cheap.
-_OTHER_FEES: Final = frozenset(("requests_kcount",))
-_COMPACT_DATE: Final = re.compile(r"-(\d{4})(\d{2})(\d{2})$")
 
+class ListedPrices:
+    """The published lists, in the order in which they are believed.
 
-class Record(NamedTuple):
-    """One constructor call of the list: the class's name and its arguments."""
+    Args:
+        load: Gives the first list; for tests.
+        load_map: Gives the second, which is read only where the first knows nothing; for tests.
+    """
 
-    kind: str
-    fields: Mapping[str, object]
+    def __init__(
+        self,
+        *,
+        load: Callable[[], PriceList | None] | None = None,
+        load_map: Callable[[], PriceMap | None] | None = None,
+    ) -> None:
+        self._load = load or load_price_list
+        self._load_map = load_map or load_price_map
+
+    def resolve(
+        self,
+        provider: str,
+        model: str,
+        *,
+        at: float,
+        processing: str = "standard",
+        base_url: str | None = None,
+    ) -> Price | Unknown:
+        """The price of a model at a moment; the first list that knows it says so.
+
+        Args:
+            provider: As litellm writes it.
+            model: The id after the provider.
+            at: The moment whose prices hold, in seconds since 1970.
+            processing: One of :data:`~evalrunner.values.pricing.PROCESSINGS`.
+            base_url: The address, where it is not the provider's ordinary one: what listens elsewhere
+                has a price only where the first list knows that address.
+        """
+        found = self.from_list(provider, model, at=at, processing=processing, base_url=base_url)
+        if isinstance(found, Price) or base_url is not None:
+            return found
+        other = self.from_map(provider, model, processing=processing)
+        return other if isinstance(other, Price) else found
+
+    def from_list(
+        self,
+        provider: str,
+        model: str,
+        *,
+        at: float,
+        processing: str = "standard",
+        base_url: str | None = None,
+    ) -> Price | Unknown:
+        """What genai-prices says."""
+        if self._list is None:
+            return Unknown(reason=f"{DISTRIBUTION} is not installed, or cannot be read")
+        found = self._list.find(provider, model, base_url)
+        if found is None:
+            return Unknown(reason=f"{self._list.source} does not list it")
+        day = datetime.fromtimestamp(at, UTC).date()
+        return list_price(found, day, self._list.source, processing)
+
+    def from_map(
+        self, provider: str, model: str, *, processing: str = "standard"
+    ) -> Price | Unknown:
+        """What litellm's map says."""
+        if self._map is None:
+            return Unknown(reason="litellm is not installed")
+        return self._map.price(provider, model, processing)
+
+    @cached_property
+    def _list(self) -> PriceList | None:
+        return self._load()
+
+    @cached_property
+    def _map(self) -> PriceMap | None:
+        return self._load_map()
 
 
 class ConfiguredPrices:
@@ -58,13 +98,13 @@ class ConfiguredPrices:
 
     Args:
         at: The moment whose prices hold, in seconds since 1970.
-        load: Gives the list; for tests.
+        lists: What is looked into where the user says nothing.
     """
 
-    def __init__(self, *, at: float, load: Callable[[], PriceList | None] | None = None) -> None:
-        self._day = datetime.fromtimestamp(at, UTC).date()
-        self._load = load or load_price_list
-        self._known: dict[tuple[str, str, str | None], Price | None] = {}
+    def __init__(self, *, at: float, lists: ListedPrices | None = None) -> None:
+        self._at = at
+        self._lists = lists or ListedPrices()
+        self._known: dict[tuple[str, str, str | None, str], Price | Unknown] = {}
 
     def resolve(self, endpoint: Endpoint) -> Price | None:
         """The price of an endpoint, or ``None`` where nobody knows it.
@@ -73,243 +113,20 @@ class ConfiguredPrices:
         endpoint with an address of its own has a list price only where that address is a listed
         provider's. A list price that is missing or zero is unknown.
         """
+        found = self.explain(endpoint)
+        return found if isinstance(found, Price) else None
+
+    def explain(self, endpoint: Endpoint) -> Price | Unknown:
+        """The same, with the reason where nobody knows it."""
         if endpoint.price is not None:
             return endpoint.price
         if endpoint.provider == "local":
             return _FREE
-        wanted = (endpoint.provider, endpoint.model, endpoint.base_url)
+        provider, model, url = endpoint.provider, endpoint.model, endpoint.base_url
+        processing = processing_of(endpoint.params)
+        wanted = (provider, model, url, processing)
         if wanted not in self._known:
-            self._known[wanted] = self._listed(*wanted)
+            self._known[wanted] = self._lists.resolve(
+                provider, model, at=self._at, processing=processing, base_url=url
+            )
         return self._known[wanted]
-
-    def _listed(self, provider: str, model: str, base_url: str | None) -> Price | None:
-        if self._list is None:
-            return None
-        found = self._list.find(provider, model, base_url)
-        return None if found is None else _price(found, self._day, self._list.source)
-
-    @cached_property
-    def _list(self) -> PriceList | None:
-        return self._load()
-
-
-class PriceList:
-    """The providers of a published list, and how a model is found in them."""
-
-    def __init__(self, providers: Sequence[Record], *, source: str) -> None:
-        self.source = source
-        self._providers = {str(record.fields["id"]): record.fields for record in providers}
-
-    def find(self, provider: str, model: str, base_url: str | None) -> Mapping[str, object] | None:
-        """What the list says of a model of a provider, named or known by its address."""
-        name = self._at_address(base_url) if base_url else self._named(provider)
-        if name is None:
-            return None
-        spelled = model.lower()
-        dashed = _COMPACT_DATE.sub(r"-\1-\2-\3", spelled)
-        return self._model(name, spelled) or self._model(name, dashed)
-
-    def _at_address(self, base_url: str) -> str | None:
-        for name, fields in self._providers.items():
-            pattern = fields.get("api_pattern")
-            if isinstance(pattern, str) and re.match(pattern, base_url):
-                return name
-        return None
-
-    def _named(self, provider: str) -> str | None:
-        name = _PROVIDERS.get(provider.lower(), provider.lower())
-        if name in self._providers:
-            return name
-        matching = (
-            candidate
-            for candidate, fields in self._providers.items()
-            if _holds(fields.get("provider_match"), name)
-        )
-        return next(matching, None)
-
-    def _model(self, provider: str, model: str) -> Mapping[str, object] | None:
-        own = self._providers[provider]
-        for name in (provider, *_texts(own.get("fallback_model_providers"))):
-            for record in _records(self._providers.get(name, {}).get("models")):
-                if _holds(record.fields.get("match"), model):
-                    return record.fields
-        return None
-
-
-@lru_cache(maxsize=1)
-def load_price_list() -> PriceList | None:
-    """The list of the installed genai-prices, or ``None`` where there is none that can be read."""
-    try:
-        from importlib import metadata  # only here: it brings the email package along
-
-        version = metadata.version(_DISTRIBUTION)
-        spec = importlib.util.find_spec(_PACKAGE)
-        folders = list(spec.submodule_search_locations or ()) if spec else []
-        providers = _run_list(Path(folders[0]) / "data.py")
-    except (ImportError, IndexError):
-        return None
-    except Exception:  # noqa: BLE001  # another release may say anything: then it prices nothing
-        return None
-    return PriceList(providers, source=f"{_DISTRIBUTION}@{version}")
-
-
-def _run_list(path: Path) -> list[Record]:
-    """The ``providers`` of the list's module, whose calls are recorded instead of made."""
-    classes = types.ModuleType(f"{_STAND_IN}.types")
-    for name in _CLASSES:
-        setattr(classes, name, _recorder(name))
-    package = types.ModuleType(_STAND_IN)
-    package.__path__ = []
-    loader = importlib.machinery.SourceFileLoader(f"{_STAND_IN}.data", str(path))
-    spec = importlib.util.spec_from_file_location(loader.name, loader=loader)
-    if spec is None:
-        raise ImportError(str(path))
-    module = importlib.util.module_from_spec(spec)
-    sys.modules.update({_STAND_IN: package, classes.__name__: classes})
-    try:
-        loader.exec_module(module)
-    finally:
-        del sys.modules[_STAND_IN], sys.modules[classes.__name__]
-    return list(_records(module.providers))
-
-
-def _recorder(name: str) -> Callable[..., Record]:
-    def record(**fields: object) -> Record:
-        return Record(name, fields)
-
-    return record
-
-
-def _price(model: Mapping[str, object], day: date, source: str) -> Price | None:
-    """The price that holds on a day, the dearest where it depends on the hour."""
-    listed = model.get("prices")
-    active = [listed] if isinstance(listed, Record) else list(_active(_records(listed), day))
-    rates = [record.fields for record in active if isinstance(record, Record)]
-    if not rates or any(_OTHER_FEES & fields.keys() for fields in rates):
-        return None
-    base = _rates(rates, None)
-    if base is None:
-        return None
-    steps = tuple(
-        PriceStep(above=start, **step)
-        for start in sorted({start for fields in rates for start in _starts(fields)})
-        if (step := _rates(rates, start)) is not None
-    )
-    return Price(**base, steps=steps, source=source)
-
-
-def _active(listed: Iterator[Record], day: date) -> Iterator[object]:
-    """The last price whose day has come, and those that hold at some hours of the day."""
-    standing: object = None
-    for conditional in listed:
-        constraint = conditional.fields.get("constraint")
-        if not isinstance(constraint, Record):
-            standing = conditional.fields["prices"]
-        elif constraint.kind == "TimeOfDateConstraint":
-            yield conditional.fields["prices"]
-        elif _begun(constraint.fields.get("start_date"), day):
-            standing = conditional.fields["prices"]
-    yield standing
-
-
-class _Rates(NamedTuple):
-    """The four rates of tokens, in dollars a million."""
-
-    input: Decimal | None
-    output: Decimal | None
-    cached_input: Decimal | None
-    cache_write: Decimal | None
-
-
-def _rates(
-    prices: Sequence[Mapping[str, object]], above: int | None
-) -> dict[str, Picodollars] | None:
-    """The dearest of each rate beyond a length of prompt; ``None`` where one direction has none."""
-    found = [
-        _Rates(
-            input=_rate(fields.get("input_mtok"), above),
-            output=_dearest(
-                _rate(fields.get("output_mtok"), above),
-                _rate(fields.get("output_reasoning_mtok"), above),
-            ),
-            cached_input=_rate(fields.get("cache_read_mtok"), above),
-            cache_write=_rate(fields.get("cache_write_mtok"), above),
-        )
-        for fields in prices
-    ]
-    dearest = _Rates(*(_dearest(*column) for column in zip(*found, strict=True)))
-    if dearest.input is None or dearest.output is None:
-        return None
-    return {name: _per_token(rate) for name, rate in dearest._asdict().items() if rate is not None}
-
-
-def _rate(listed: object, above: int | None) -> Decimal | None:
-    """A list's rate for prompts longer than ``above`` tokens; zero is no price."""
-    if isinstance(listed, Record):
-        steps = [
-            (tier.fields["start"], tier.fields["price"])
-            for tier in _records(listed.fields.get("tiers"))
-        ]
-        reached = [
-            (start, price)
-            for start, price in steps
-            if isinstance(start, int) and above is not None and start <= above
-        ]
-        listed = max(reached)[1] if reached else listed.fields.get("base")
-    usable = isinstance(listed, Decimal) and listed.is_finite() and listed > 0
-    return listed if usable and isinstance(listed, Decimal) else None
-
-
-def _starts(fields: Mapping[str, object]) -> Iterator[int]:
-    for name in ("input_mtok", "output_mtok", "cache_read_mtok", "cache_write_mtok"):
-        listed = fields.get(name)
-        if isinstance(listed, Record):
-            for tier in _records(listed.fields.get("tiers")):
-                start = tier.fields["start"]
-                if isinstance(start, int):
-                    yield start
-
-
-def _dearest(*rates: Decimal | None) -> Decimal | None:
-    return max((rate for rate in rates if rate is not None), default=None)
-
-
-def _per_token(usd_per_million: Decimal) -> Picodollars:
-    """Dollars a million tokens are microdollars a token: 10⁶ picodollars. Fractions round up."""
-    return Picodollars(int((usd_per_million * 10**6).to_integral_value(ROUND_CEILING)))
-
-
-def _begun(start: object, day: date) -> bool:
-    return isinstance(start, date) and day >= start
-
-
-def _holds(clause: object, text: str) -> bool:
-    """Whether a matching rule of the list holds for a text in lower case."""
-    if not isinstance(clause, Record):
-        return False
-    ((_, value),) = clause.fields.items()
-    if clause.kind in ("ClauseOr", "ClauseAnd"):
-        held = (_holds(part, text) for part in _records(value))
-        return any(held) if clause.kind == "ClauseOr" else all(held)
-    sought = str(value)
-    if clause.kind == "ClauseRegex":
-        return re.search(sought, text) is not None
-    sought = sought.lower()
-    return {
-        "ClauseStartsWith": text.startswith(sought),
-        "ClauseEndsWith": text.endswith(sought),
-        "ClauseContains": sought in text,
-        "ClauseEquals": text == sought,
-    }.get(clause.kind, False)
-
-
-def _records(value: object) -> Iterator[Record]:
-    return (item for item in _items(value) if isinstance(item, Record))
-
-
-def _texts(value: object) -> list[str]:
-    return [item for item in _items(value) if isinstance(item, str)]
-
-
-def _items(value: object) -> list[object]:
-    return cast("list[object]", value) if isinstance(value, list) else []

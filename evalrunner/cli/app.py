@@ -37,6 +37,14 @@ COMMANDS: Final = {
         "evalrunner.cli.init:init",
         "Write a starter configuration, suite, golden file and workflow.",
     ),
+    "ledger": (
+        "evalrunner.cli.ledger:ledger",
+        "Show, export and merge what evals have cost.",
+    ),
+    "prices": (
+        "evalrunner.cli.prices:prices",
+        "Show what a model costs and who says so; compare price lists.",
+    ),
     "report": (
         "evalrunner.cli.report:report",
         "Render a run document again, or merge those of shards.",

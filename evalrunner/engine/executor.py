@@ -28,6 +28,7 @@ from evalrunner.values.exchange import (
 )
 from evalrunner.values.fingerprint import Fingerprint
 from evalrunner.values.money import ZERO, Picodollars, total
+from evalrunner.values.pricing import processing_of
 from evalrunner.values.result import CaseResult
 
 
@@ -286,6 +287,7 @@ class Executor:
             fingerprint=call.key,
             worst_case=self._accounts.worst_case(request),
             price_source=price.source if price else None,
+            processing=processing_of(endpoint.params),
         )
 
     def _failure(self, row: Attempt, error: ModelCallError) -> Settlement:

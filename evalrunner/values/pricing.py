@@ -3,13 +3,37 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Final
 
-from evalrunner.values.exchange import Usage
+from evalrunner.values.exchange import Json, Usage
 from evalrunner.values.money import ZERO, Picodollars, Price, busy_cost
 
 _MOST_TOKENS: Final = 10**9
 _MOST_SECONDS: Final = 10**7
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unknown:
+    """That nobody knows a price, and why: what it would be is never guessed."""
+
+    reason: str
+
+
+PROCESSINGS: Final = ("standard", "batch", "flex", "priority")
+"""How a provider may handle a call at a price of its own."""
+
+
+def processing_of(params: Mapping[str, Json]) -> str:
+    """How calls with these parameters are handled, as they ask for it.
+
+    Example:
+        >>> processing_of({"service_tier": "flex"}), processing_of({"service_tier": "auto"})
+        ('flex', 'standard')
+    """
+    asked = params.get("service_tier")
+    return asked if isinstance(asked, str) and asked in PROCESSINGS else "standard"
 
 
 def price_call(price: Price, usage: Usage, seconds: float) -> Picodollars | None:
