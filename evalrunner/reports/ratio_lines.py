@@ -76,7 +76,7 @@ def _month(ratio: CostRatio) -> str:
     if ratio.projected_production is not None:
         text += f" ({_percent(ratio.projected_production)} of production)"
     runs = _number(ratio.runs_per_month)
-    return text if runs is None else f"{text} at {round(runs, 1):f} paid runs a month"
+    return text if runs is None else f"{text} at {round(runs, 1).normalize():f} paid runs a month"
 
 
 def _sources(ratio: CostRatio) -> str:

@@ -86,13 +86,15 @@ def skipped(policy: CostGateConfig, why: str, *, phase: str) -> Ruling:
 def ratio_text(share: Fraction, lines: Iterable[Fraction]) -> str:
     """A ratio as a decimal string that lies where the ratio does: on a line only if that does.
 
+    Nor is it 0 for more than nothing, or 1 for less than all.
+
     Example:
         >>> ratio_text(Fraction(1, 3), [Fraction(3, 10)])
         '0.3333'
         >>> ratio_text(Fraction(3, 10) + Fraction(1, 10**7), [Fraction(3, 10)])
         '0.3000001'
     """
-    marks = [line for line in lines if line != share or _ends(line)]
+    marks = [line for line in (*lines, Fraction(0), Fraction(1)) if line != share or _ends(line)]
     for digits in range(_FEWEST_DIGITS, _MOST_DIGITS):
         shown = Fraction(round(share * 10**digits), 10**digits)
         if all(_order(shown, mark) == _order(share, mark) for mark in marks):
