@@ -8,12 +8,13 @@ flows of a block take together.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 
 from evalrunner.engine.accounts import Accounts
 from evalrunner.engine.case import EvalCase, case_flow
 from evalrunner.engine.garbage import seldom_collected
+from evalrunner.engine.normalized import Likeness, pointed_at, pointer
 from evalrunner.engine.ports import CacheStore
 from evalrunner.engine.stays_here import stays_here
 from evalrunner.engine.stored import response_from_bytes
@@ -83,6 +84,7 @@ class StoreReader:
             ``--recache``, ``judge`` for ``--rejudge``. A verdict on a text that came out the same is
             thus kept.
         private: Where answers are kept that may not leave this machine; by default with the others.
+        likeness: Which questions count as one; ``None``: those that are the same to the letter.
     """
 
     def __init__(
@@ -93,12 +95,15 @@ class StoreReader:
         stored_after: float | None = None,
         again: Collection[str] = (),
         private: CacheStore | None = None,
+        likeness: Likeness | None = None,
     ) -> None:
         self._store = store
         self._private = private
         self._accounts = accounts
         self._stored_after = stored_after
         self._again = frozenset(again)
+        self._likeness = likeness
+        self._alike: set[Fingerprint] = set()
         self.expired: set[Fingerprint] = set()
         """The keys that were looked up and whose entries were too old."""
 
@@ -113,7 +118,45 @@ class StoreReader:
         if self._stored_after is not None and len(found) < len(wanted):
             missing = {key: wanted[key] for key in wanted.keys() - found.keys()}
             self.expired.update(self._kept(missing, None))
+        if self._likeness is not None and len(found) < len(waiting):
+            rest = [(request, key) for request, key in waiting if key not in found]
+            found |= self._found_alike(self._likeness, rest)
         return found
+
+    def _found_alike(
+        self, likeness: Likeness, waiting: Sequence[tuple[Request, Fingerprint]]
+    ) -> dict[Fingerprint, bytes]:
+        """Answers to questions that are alike; of the others it is noted under which key they will lie."""
+        normal = likeness.keys(waiting)
+        requests = {key: request for request, key in waiting if key in normal}
+        asked = {normal[key]: one for key, one in requests.items() if self.may_answer(one)}
+        exact = {
+            key: named
+            for key, body in self._kept(asked, self._stored_after).items()
+            if (named := pointed_at(body)) is not None
+        }
+        wanted = {exact[normal[key]]: one for key, one in requests.items() if normal[key] in exact}
+        bodies = self._kept(wanted, self._stored_after)
+        found = {
+            key: bodies[exact[normal[key]]] for key in requests if exact.get(normal[key]) in bodies
+        }
+        self._alike.update(found)
+        self._note({normal[key]: key for key in requests if key not in found}, requests)
+        return found
+
+    def _note(
+        self,
+        pointers: Mapping[Fingerprint, Fingerprint],
+        requests: Mapping[Fingerprint, Request],
+    ) -> None:
+        for store, here in ((self._private or self._store, True), (self._store, False)):
+            bodies = {
+                normal: pointer(key)
+                for normal, key in pointers.items()
+                if stays_here(requests[key]) is here
+            }
+            if store is not None and bodies:
+                store.put_many(bodies)
 
     def _kept(
         self, wanted: Mapping[Fingerprint, Request], stored_after: float | None
@@ -146,6 +189,8 @@ class StoreReader:
         if response is None:
             return None
         record: CallRecord = self._accounts.hit(request, key, response)
+        if key in self._alike:
+            record = replace(record, normalized=True)
         return Reply(response=response, record=record)
 
 

@@ -11,6 +11,7 @@ from evalrunner.checks.tiers import LOOK_AT_TARGET
 from evalrunner.checks.verdicts import read_verdict
 from evalrunner.engine.accounts import Accounts
 from evalrunner.engine.case import EvalCase, Panel
+from evalrunner.engine.normalized import Likeness
 from evalrunner.engine.ports import CacheStore
 from evalrunner.engine.replay import OpenCase, StoreReader
 from evalrunner.errors import MalformedReply, ModelCallError, NotAsked
@@ -52,6 +53,7 @@ class SamplingReader(StoreReader):
         stored_after: The bound on their age.
         again: The roles that are asked again anyway.
         private: Where answers are kept that may not leave this machine.
+        likeness: Which questions count as one.
     """
 
     def __init__(
@@ -64,8 +66,16 @@ class SamplingReader(StoreReader):
         stored_after: float | None = None,
         again: Collection[str] = (),
         private: CacheStore | None = None,
+        likeness: Likeness | None = None,
     ) -> None:
-        super().__init__(store, accounts, stored_after=stored_after, again=again, private=private)
+        super().__init__(
+            store,
+            accounts,
+            stored_after=stored_after,
+            again=again,
+            private=private,
+            likeness=likeness,
+        )
         self.sample: dict[Fingerprint, Kept] = {}
         self._below = share * 2**64
         self._seed = seed

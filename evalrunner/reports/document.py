@@ -170,6 +170,8 @@ def _put_record(found: Object, record: CallRecord) -> None:
         found["worth_usd"] = usd_text(record.worth)
     if record.miss_cause is not None:
         found["miss_cause"] = record.miss_cause
+    if record.normalized:
+        found["normalized"] = True
     if record.verified is not None:
         found["verified"] = record.verified
 
@@ -323,6 +325,7 @@ def _cache(part: Tally) -> Object:
         "shared": part.shared,
         "hit_rate": part.hit_rate,
         "misses_by_cause": part.misses_by_cause,
+        "normalized": part.normalized,
         "verified": {"asked": part.verified, "differed": part.differed},
     }
 
@@ -358,6 +361,7 @@ def _model(model: ModelTally) -> Object:
         "output_tokens": model.output_tokens,
         "incurred_usd": usd_text(model.incurred.amount),
         "nominal_usd": usd_text(model.nominal.amount),
+        **({"normalized": model.normalized} if model.normalized else {}),
         **({"verified": model.verified, "differed": model.differed} if model.verified else {}),
     }
 

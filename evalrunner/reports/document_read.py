@@ -221,6 +221,7 @@ def _record(node: JsonNode) -> CallRecord:
         nominal=nominal,
         worth=node.money("worth_usd") if "worth_usd" in node.fields else nominal,
         miss_cause=node.text_or_none("miss_cause"),
+        normalized=node.boolean("normalized"),
         verified=node.text_or_none("verified"),
     )
 
@@ -360,6 +361,9 @@ def _model(node: JsonNode) -> ModelTally:
         output_tokens=node.integer("output_tokens"),
         incurred=_spent(node, "incurred_usd"),
         nominal=_spent(node, "nominal_usd"),
+        normalized=node.integer("normalized", 0),
+        verified=node.integer("verified", 0),
+        differed=node.integer("differed", 0),
     )
 
 

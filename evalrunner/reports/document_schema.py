@@ -113,6 +113,7 @@ def _tally(
             shared=_COUNT,
             hit_rate=_RATE_OR_NULL,
             misses_by_cause=_by_name(_COUNT),
+            normalized=_COUNT,
             verified=_object(asked=_COUNT, differed=_COUNT),
             **(cache or {}),
         ),

@@ -76,6 +76,7 @@ def _request_json(one: Explained) -> dict[str, object]:
         "endpoint": one.endpoint,
         "fingerprint": one.fingerprint,
         "hit": one.cause is None,
+        "normalized": one.normalized,
         "cause": one.cause,
         "since": one.since,
         "changes": [
@@ -104,6 +105,9 @@ def _case(one: ExplainedCase, explanation: Explanation) -> Iterator[str]:
 def _request(one: Explained, explanation: Explanation) -> Iterator[str]:
     who = f"{one_line(one.check, 40)} by" if one.check else "answer of"
     head = f"  {who} {one_line(one.endpoint, 60)}: "
+    if one.normalized:
+        yield f"{head}hit, by a question that is alike but for white space (cache.reuse)"
+        return
     if one.cause is None:
         yield head + (
             f"hit, the same question as in {_named(one.since, explanation)}"

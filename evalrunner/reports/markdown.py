@@ -18,6 +18,7 @@ from evalrunner.reports.phrases import (
     failed_check,
     headline,
     misses_line,
+    normalized_line,
     outcome_counts,
     prompt_head,
     share,
@@ -113,6 +114,8 @@ def _facts(report: RunReport) -> str:
     ]
     if report.misses:
         lines.insert(2, f"- {for_markdown_code(misses_line(report.misses), 600)}")
+    if total.normalized:
+        lines.append(f"- {for_markdown_code(normalized_line(report, total), 300)}")
     if total.verified:
         lines.append(f"- Verified: {for_markdown_code(verified_line(report, total), 400)}")
     if total.unpriced:

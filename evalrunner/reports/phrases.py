@@ -161,6 +161,21 @@ def misses_line(groups: Sequence[MissGroup]) -> str:
     return f"{total:,} miss{'' if total == 1 else 'es'}: " + ", ".join(words)
 
 
+def normalized_line(report: RunReport, part: Tally) -> str:
+    """How many hits are not the same to the letter, and the first cases that they answered."""
+    if not part.normalized:
+        return ""
+    ids = [
+        case.case.id
+        for case in report.cases
+        if any(call.record.normalized for call in case.records)
+    ]
+    names = f": {', '.join(ids[:3])}" if ids else ""
+    more = ", …" if len(ids) > 3 else ""
+    verb = "matches" if part.normalized == 1 else "match"
+    return f"{_count(part.normalized, 'hit')} {verb} but for white space{names}{more}"
+
+
 def verified_line(report: RunReport, part: Tally) -> str:
     """What the hits that were asked again came to, by model, and the first cases that differ."""
     if not part.verified:

@@ -13,6 +13,7 @@ from evalrunner.reports.phrases import (
     cost_line,
     headline,
     misses_line,
+    normalized_line,
     outcome_counts,
     verified_line,
 )
@@ -139,6 +140,8 @@ def _facts(report: RunReport, total: Tally) -> Iterator[tuple[str, Words]]:
     yield "cache", [(one_line(cache_line(report, total), 200), "")]
     if report.misses:
         yield "", [(one_line(misses_line(report.misses), 600), "dim")]
+    if total.normalized:
+        yield "", [(one_line(normalized_line(report, total), 300), "yellow")]
     if total.verified:
         style = "yellow" if total.differed else ""
         yield "verified", [(one_line(verified_line(report, total), 400), style)]

@@ -214,7 +214,7 @@ def _cache(section: CacheSection) -> CacheConfig:
         max_age_seconds=section.max_age,
         stores=tuple(StoreConfig(url=store.url, mode=store.mode) for store in section.stores),
         sign=_sign(section.sign),
-        reuse=_as_json(section.reuse),
+        reuse=section.normalizations,
     )
 
 

@@ -27,6 +27,7 @@ from evalrunner.suite.spend_sources import SpendSource
 from evalrunner.values.exchange import Json, Tier
 from evalrunner.values.money import Picodollars, Price
 from evalrunner.values.project import (
+    NORMALIZATION_NAMES,
     CostGateConfig,
 )
 from evalrunner.values.spec import Route, Routing
@@ -185,6 +186,9 @@ class SignSection(Section):
     private_key_env: VariableName = "EVALRUNNER_SIGNING_KEY"
 
 
+_Normalization = Literal["outer-white-space", "line-endings", "runs-of-blanks"]
+
+
 class CacheSection(Section):
     """Where answers are kept."""
 
@@ -199,7 +203,16 @@ class CacheSection(Section):
         ]
         | None
     ) = None
-    reuse: AnyJson = None
+    reuse: Literal["exact", "normalized"] | Annotated[list[_Normalization], Field(min_length=1)] = (
+        "exact"
+    )
+
+    @property
+    def normalizations(self) -> tuple[str, ...]:
+        """The names that are accepted."""
+        if isinstance(self.reuse, str):
+            return NORMALIZATION_NAMES if self.reuse == "normalized" else ()
+        return tuple(dict.fromkeys(self.reuse))
 
 
 class LedgerSection(Section):

@@ -72,6 +72,7 @@ class Explained:
         cause: Why it was asked; ``None`` for a hit.
         changes: What is not what it was, in the order of :class:`Cause`.
         since: The run that it is compared with; ``None`` where there is none.
+        normalized: A hit on a question that is alike but for white space.
     """
 
     role: str
@@ -81,6 +82,7 @@ class Explained:
     cause: Cause | None = None
     changes: tuple[Change, ...] = ()
     since: str | None = None
+    normalized: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

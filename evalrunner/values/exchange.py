@@ -211,6 +211,7 @@ class CallRecord:
             since the first use has paid.
         worth: What this answer costs at today's prices, whoever paid for it.
         miss_cause: Why the store had no answer, where that is known.
+        normalized: The kept answer is to a question that is alike but for white space.
         verified: For a call that checks a kept answer: ``agreed`` or ``differed``. It is no miss.
     """
 
@@ -222,6 +223,7 @@ class CallRecord:
     nominal: Picodollars | None = Picodollars(0)
     worth: Picodollars | None = Picodollars(0)
     miss_cause: str | None = None
+    normalized: bool = False
     verified: str | None = None
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import Final
 
-from evalrunner.values.exchange import Json
 from evalrunner.values.money import Picodollars
 from evalrunner.values.spec import Endpoint, Routing
 from evalrunner.values.spend import SpendSpec
@@ -58,6 +58,10 @@ class SignConfig:
     private_key_env: str = "EVALRUNNER_SIGNING_KEY"
 
 
+NORMALIZATION_NAMES: Final = ("outer-white-space", "line-endings", "runs-of-blanks")
+"""What ``cache.reuse`` may name; ``normalized`` stands for all of them."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CacheConfig:
     """Where answers are kept.
@@ -68,7 +72,8 @@ class CacheConfig:
         max_age_seconds: How old an answer may be; ``None`` for any age.
         stores: Several stores, instead of ``url``.
         sign: Whose signatures entries need; ``None`` where they need none.
-        reuse: Settings of the layers of reuse, as written.
+        reuse: The normalisations of prompt text that may stand between a question and its answer; none
+            where exact hashing alone decides.
     """
 
     url: str = "disk:"
@@ -76,7 +81,7 @@ class CacheConfig:
     max_age_seconds: float | None = None
     stores: tuple[StoreConfig, ...] = ()
     sign: SignConfig | None = None
-    reuse: Json = None
+    reuse: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

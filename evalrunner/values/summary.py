@@ -39,7 +39,8 @@ class Spent:
 class ModelTally:
     """What one endpoint was asked. Tokens are those of calls that were made, not of hits.
 
-    Of the calls ``verified`` were made to check kept answers, and ``differed`` of those from them.
+    Of the hits ``normalized`` are answers to questions that are alike but for white space. Of the calls
+    ``verified`` were made to check kept answers, and ``differed`` of those from them.
     """
 
     hits: int = 0
@@ -48,6 +49,7 @@ class ModelTally:
     output_tokens: int = 0
     incurred: Spent = Spent()
     nominal: Spent = Spent()
+    normalized: int = 0
     verified: int = 0
     differed: int = 0
 
@@ -59,6 +61,7 @@ class ModelTally:
             output_tokens=self.output_tokens + other.output_tokens,
             incurred=self.incurred + other.incurred,
             nominal=self.nominal + other.nominal,
+            normalized=self.normalized + other.normalized,
             verified=self.verified + other.verified,
             differed=self.differed + other.differed,
         )
@@ -71,6 +74,7 @@ class ModelTally:
             output_tokens=self.output_tokens - other.output_tokens,
             incurred=self.incurred - other.incurred,
             nominal=self.nominal - other.nominal,
+            normalized=self.normalized - other.normalized,
             verified=self.verified - other.verified,
             differed=self.differed - other.differed,
         )
@@ -135,6 +139,11 @@ class Tally:
         """Hits over hits and misses, verifications aside; ``None`` where nothing was asked."""
         asked = self.hits + self.misses - self.verified
         return self.hits / asked if asked else None
+
+    @property
+    def normalized(self) -> int:
+        """How many hits are answers to questions that are alike but for white space."""
+        return sum(model.normalized for model in self.by_model.values())
 
     @property
     def verified(self) -> int:

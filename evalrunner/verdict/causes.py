@@ -148,7 +148,7 @@ def _subject(
         role="subject", endpoint=subject.model, fingerprint=subject.record.fingerprint
     )
     if not is_miss(subject.record):
-        return _hit(found, before)
+        return _hit(replace(found, normalized=subject.record.normalized), before)
     earlier = _earlier_subject(before, subject)
     cause = _given(subject.record) or _without_comparison(found, before, around, drawn=drawn)
     if before is None:

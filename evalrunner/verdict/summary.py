@@ -120,19 +120,21 @@ class _ModelSums:
         "input",
         "nominal",
         "nominal_unknown",
+        "normalized",
         "output",
         "verified",
     )
 
     def __init__(self) -> None:
         self.hits = self.calls = self.input = self.output = 0
-        self.verified = self.differed = 0
+        self.normalized = self.verified = self.differed = 0
         self.incurred = self.incurred_unknown = self.nominal = self.nominal_unknown = 0
 
     def add(self, call: ChargedCall) -> None:
         record = call.record
         if record.cached:
             self.hits += 1
+            self.normalized += record.normalized
         elif not record.shared:
             self.calls += 1
             self.input += call.input_tokens
@@ -157,6 +159,7 @@ class _ModelSums:
             output_tokens=self.output,
             incurred=Spent(known=self.incurred, unknown=self.incurred_unknown),
             nominal=Spent(known=self.nominal, unknown=self.nominal_unknown),
+            normalized=self.normalized,
             verified=self.verified,
             differed=self.differed,
         )

@@ -16,6 +16,7 @@ from evalrunner.adapters.state_dir import StateDir
 from evalrunner.engine.accounts import Accounts
 from evalrunner.engine.case import EvalCase
 from evalrunner.engine.cost_gate import CostGate
+from evalrunner.engine.normalized import Likeness
 from evalrunner.engine.replay import OpenCase, StoreReader
 from evalrunner.engine.run import Done, RunSetup, run_cases, run_rows
 from evalrunner.errors import LedgerError, RunDocumentError, UsageError
@@ -286,9 +287,16 @@ def reader_for(command: Command, opened: Opened, accounts: Accounts) -> StoreRea
     max_age = opened.project.cache.max_age_seconds
     stored_after = None if max_age is None else opened.started - max_age
     again, private = command.asked_again, opened.private
+    names = opened.project.cache.reuse
+    likeness = Likeness(names) if names else None
     if not command.verify_sample:
         return StoreReader(
-            opened.store, accounts, stored_after=stored_after, again=again, private=private
+            opened.store,
+            accounts,
+            stored_after=stored_after,
+            again=again,
+            private=private,
+            likeness=likeness,
         )
     from evalrunner.engine.verify import SamplingReader
 
@@ -300,6 +308,7 @@ def reader_for(command: Command, opened: Opened, accounts: Accounts) -> StoreRea
         stored_after=stored_after,
         again=again,
         private=private,
+        likeness=likeness,
     )
 
 
