@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from evalrunner.adapters.state_dir import StateDir
 from evalrunner.engine.replay import StoreReader
 from evalrunner.values.cause import Explained
 from evalrunner.values.result import CaseResult, RunReport
-from evalrunner.values.summary import Summary
+from evalrunner.values.summary import Summary, Tally
 from evalrunner.verdict.causes import (
     Circumstances,
     explain_case,
@@ -18,7 +19,6 @@ from evalrunner.verdict.causes import (
     with_causes,
 )
 from evalrunner.verdict.components import Side
-from evalrunner.verdict.summary import summarise
 from evalrunner.wiring.command import Command
 from evalrunner.wiring.earlier import EarlierCases, earlier_cases, kept_documents
 from evalrunner.wiring.opening import Opened
@@ -64,7 +64,7 @@ def with_misses(
         report,
         cases=[noted.get(case.case.id, case) for case in report.cases],
         misses=grouped((case, one) for case, found in explained for one in found),
-        summary=_summary(report, missed, list(noted.values())),
+        summary=_summary(report, noted.values()),
     )
 
 
@@ -92,10 +92,13 @@ def _earlier(
     return earlier_cases(wanted, present, [(reuse.record.run_id, reuse.left)])
 
 
-def _summary(
-    report: RunReport, before: Sequence[CaseResult], after: Sequence[CaseResult]
-) -> Summary | None:
+def _summary(report: RunReport, noted: Iterable[CaseResult]) -> Summary | None:
     """The sums with the causes in them."""
     if report.summary is None:
         return None
-    return report.summary - summarise(before) + summarise(after)
+    counts: dict[str, Counter[str]] = {}
+    for case in noted:
+        causes = (one.record.miss_cause for one in case.records if is_miss(one.record))
+        counts.setdefault(case.case.suite, Counter()).update(filter(None, causes))
+    sums = {name: Tally(misses_by_cause=dict(found)) for name, found in counts.items()}
+    return report.summary + Summary(by_suite=sums)
