@@ -59,7 +59,8 @@ def remember(
     code, no data set on the network, no bound on an answer's age, no production spend to compare with.
     """
     project, state, store, loaded = assembly.project, opened.state, opened.store, opened.loaded
-    selection = selection_of(command.argv[1:])
+    typed = command.argv[:1] == ("run",)  # what a program asked for stands in no argument
+    selection = selection_of(command.argv[1:]) if typed else None
     mark = mark_of(project, os.environ)
     if selection is None or mark is None or store is None or command.frozen:
         return

@@ -298,3 +298,9 @@ def test_nothing_heavy_is_imported(project: Path) -> None:
 )
 def test_the_words_that_choose(arguments: list[str], selection: list[str] | None) -> None:
     assert selection_of(arguments) == selection
+
+
+def test_what_python_asked_for_is_no_command_line(project: Path) -> None:
+    """A run of one case from Python must not answer for ``evalrunner run`` in the same folder."""
+    run_command(Command(start=project, limit=1))
+    assert answer_unchanged([]) is None
