@@ -96,6 +96,11 @@ bench: $(VENV)/dev.stamp ## cold and warm runs as ratios to a bare loop
 	@$(BIN)/python -m compileall -q evalrunner
 	$(BIN)/python -m benchmarks
 
+.PHONY: bench-gates
+bench-gates: $(VENV)/dev.stamp ## what a release is held to, peers included: some 10 minutes
+	@$(BIN)/python -m compileall -q evalrunner
+	$(BIN)/python -m benchmarks --gates
+
 ##@ Upkeep
 
 .PHONY: lock

@@ -14,7 +14,7 @@ sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 from harness.bench import Bench  # noqa: E402
-from harness.goals import GOALS, measure_peers  # noqa: E402
+from harness.goals import GATED, GOALS, measure_peers  # noqa: E402
 from harness.process import BenchmarkError  # noqa: E402
 from harness.results import Results  # noqa: E402
 from harness.server import MockServer  # noqa: E402
@@ -35,9 +35,15 @@ def options() -> argparse.Namespace:
     )
     parser.add_argument("--peers", action=argparse.BooleanOptionalAction, default=False,
                         help="install and measure the peers too (default: use known figures)")  # fmt: skip
+    parser.add_argument(
+        "--gates", action="store_true",
+        help="the gated goals and the peers that they need, in under 12 minutes: a release's check",
+    )  # fmt: skip
     parser.add_argument("--rows", type=int, default=10_000)
-    parser.add_argument("--rounds", type=int, default=5, help="runs of each contestant")
-    parser.add_argument("--tries", type=int, default=5, help="kills, and starts of processes")
+    parser.add_argument("--rounds", type=int, help="runs of each contestant (5; for --gates 3)")
+    parser.add_argument(
+        "--tries", type=int, help="kills, and starts of processes (5; for --gates 3)"
+    )
     parser.add_argument("--note", help="conditions that a reader of the figures should know")
     parser.add_argument("--results", type=Path, default=HERE, help="folder of RESULTS.*")
     return parser.parse_args()
@@ -76,17 +82,25 @@ def measure(bench: Bench, numbers: list[int], results: Results) -> bool:
 def main() -> int:
     """0 where every gate holds that was measured."""
     chosen = options()
-    numbers = [] if chosen.goals == "none" else [int(n) for n in chosen.goals.split(",")]
+    if chosen.gates:
+        numbers, often = list(GATED), 3
+    else:
+        numbers, often = [int(n) for n in chosen.goals.split(",") if n != "none"], 5
     compile_everything()
     results = Results(chosen.results)
     if chosen.note is not None:
         results.note(chosen.note)
     with MockServer() as server, tempfile.TemporaryDirectory(prefix="evalrunner-bench-") as scratch:
         bench = Bench(
-            server, Path(scratch), chosen.rows, chosen.rounds, chosen.tries, results.peers
+            server,
+            Path(scratch),
+            chosen.rows,
+            chosen.rounds or often,
+            chosen.tries or often,
+            results.peers,
         )
-        if chosen.peers:
-            for name, told in measure_peers(bench):
+        if chosen.peers or chosen.gates:
+            for name, told in measure_peers(bench, gated=chosen.gates):
                 print(f"{name}: {told}", flush=True)
                 results.add_peer(name, told)
         held = measure(bench, numbers, results)
