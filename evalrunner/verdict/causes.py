@@ -99,10 +99,16 @@ def with_causes(case: CaseResult, explained: Iterable[Explained]) -> CaseResult:
         return case
     last = list(causes.values())[-1]
 
+    once: dict[int, CallRecord] = {}  # one account stands in several places of a case
+
     def noted(record: CallRecord) -> CallRecord:
         if not is_miss(record) or record.miss_cause is not None:
             return record
-        return replace(record, miss_cause=causes.get(record.fingerprint, last))
+        found = once.get(id(record))
+        if found is None:
+            cause = causes.get(record.fingerprint, last)
+            found = once[id(record)] = replace(record, miss_cause=cause)
+        return found
 
     return replace(
         case,

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -21,7 +20,15 @@ SEEDS = Path(__file__).parent / "seeds"
 GOOD_SEEDS = Path(__file__).parent / "seeds_good"
 GOLDEN_ENDINGS = (".jsonl", ".csv")
 LONGEST_SECONDS = 2.0
-GENERATED = int(os.environ.get("EVALRUNNER_FUZZ", "2000"))
+
+Rounds = Callable[[int, int], int]
+GOOD_SUITE = {
+    "prompts": ["Say {{word}}", "Please, {{word}}"],
+    "golden": [{"word": "yes", "id": "a"}, {"word": "no"}],
+    "checks": [{"type": "contains", "value": "{{word}}", "weight": 0.5}, {"type": "is-json"}],
+    "gate": {"min_pass_rate": 0.9},
+}
+ENDINGS = {"suite": ("yaml", "yaml", "json"), "golden": ("jsonl", "csv")}
 
 
 @pytest.fixture
@@ -169,10 +176,11 @@ def yaml_child(node: object, indent: int) -> str:
     return f"\n{yaml_text(node, indent + 1)}" if isinstance(node, (dict, list)) else f" {node}\n"
 
 
-def generated(rng: random.Random) -> tuple[str, bytes]:
+def generated(rng: random.Random, endings: Sequence[str]) -> tuple[str, bytes]:
     """One generated file: mostly grammatical, then perhaps damaged."""
-    ending = rng.choice(("yaml", "yaml", "json", "jsonl", "csv"))
-    suite = {"prompts": value(rng, 2)} | {rng.choice(WORDS): value(rng, 0) for _ in range(4)}
+    ending = rng.choice(endings)
+    strange = {rng.choice(WORDS): value(rng, 2) for _ in range(rng.choice((0, 1, 2, 4)))}
+    suite = {**GOOD_SUITE, **strange}
     if ending == "yaml":
         data = yaml_text(suite).encode("utf-8", "surrogatepass")
     elif ending == "json":
@@ -189,11 +197,16 @@ def generated(rng: random.Random) -> tuple[str, bytes]:
     return f"generated.{ending}", data
 
 
-@pytest.mark.timeout(600)
-def test_generated_input_gives_only_located_problems(project: Project) -> None:
+@pytest.mark.fuzz
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("kind", ENDINGS)
+def test_generated_input_gives_only_located_problems(
+    project: Project, rounds: Rounds, kind: str
+) -> None:
     good = bad = 0
-    for seed in range(GENERATED):
-        name, data = generated(random.Random(seed))  # not for secrets
+    count = rounds(1000, 10_000)
+    for seed in range(count):
+        name, data = generated(random.Random(seed), ENDINGS[kind])  # not for secrets
         started = time.process_time()
         try:
             load_bytes(project, name, data)
@@ -205,16 +218,20 @@ def test_generated_input_gives_only_located_problems(project: Project) -> None:
         else:
             good += 1
         assert time.process_time() - started < LONGEST_SECONDS, f"seed {seed}"
-    assert good >= GENERATED // 50, "the grammar makes hardly anything that loads"
-    assert bad >= GENERATED // 4, "the grammar makes hardly anything that is refused"
+    assert good >= count // 50, "the grammar makes hardly anything that loads"
+    assert bad >= count // 4, "the grammar makes hardly anything that is refused"
 
 
+@pytest.mark.fuzz
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("ending", ["yaml", "toml"])
-def test_generated_configuration_gives_only_our_errors(tmp_path: Path, ending: str) -> None:
+def test_generated_configuration_gives_only_our_errors(
+    tmp_path: Path, rounds: Rounds, ending: str
+) -> None:
     from evalrunner.errors import ConfigError  # the base of what a configuration may raise
 
     name = "evalrunner.yaml" if ending == "yaml" else "pyproject.toml"
-    for seed in range(GENERATED // 10):
+    for seed in range(rounds(200, 10_000)):
         rng = random.Random(seed)  # not for secrets
         words = ("models", "tiers", "routing", "cache", "plugins", "cost", "report", "suites")
         config = {rng.choice(words): value(rng, 0) for _ in range(3)}
