@@ -8,6 +8,7 @@ from typing import Any
 
 from harness import goals_promises as promises
 from harness import goals_speed as speed
+from harness import goals_stores as stores
 from harness.bench import Bench
 from harness.figures import Figure
 from harness.peers import Peers, counted, home_of_peers, install
@@ -31,6 +32,8 @@ GOALS: dict[int, tuple[str, Goal]] = {
     13: ("golden rows in YAML", speed.yaml_rows),
     14: ("bytes on disk", promises.store_bytes),
     15: ("ten times the rows (on request)", promises.big),
+    16: ("warm on a server (on request)", stores.warm_on_a_server),
+    17: ("a million entries (on request)", stores.a_million_entries),
 }
 
 

@@ -188,6 +188,15 @@ def ordinary_root(folder: str) -> str | None:
         folder = parent
 
 
+def may_sign(root: str) -> bool:
+    """Whether the configuration may ask for signatures, which no record has: then none is believed.
+
+    It is asked before the configuration is parsed: a word that only looks like it costs time, nothing else.
+    """
+    with open(os.path.join(root, "evalrunner.yaml"), "rb") as file:
+        return b"sign" in file.read()
+
+
 def digest_of(path: str) -> str | None:
     """The digest of a regular file's bytes, ``None`` where there is none."""
     try:

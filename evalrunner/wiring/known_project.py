@@ -17,6 +17,7 @@ from evalrunner.adapters.state_dir import NAME
 from evalrunner.adapters.unchanged_file import (
     digest_of,
     key_of,
+    may_sign,
     ordinary_root,
     read_record,
     selection_of,
@@ -78,7 +79,7 @@ def known_project(command: Command) -> KnownProject | None:
         return None
     start = command.start or Path.cwd()
     root = ordinary_root(str(start))
-    name = None if root is None else record_name(command, Path(root))
+    name = None if root is None or may_sign(root) else record_name(command, Path(root))
     if root is None or name is None:
         return None
     record = read_record(os.path.join(root, NAME, "cache"), name)

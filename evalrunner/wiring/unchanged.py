@@ -20,6 +20,7 @@ from evalrunner.adapters.unchanged_file import (
     digest_of,
     key_of,
     listing_of,
+    may_sign,
     ordinary_root,
     read_record,
     selection_of,
@@ -47,7 +48,7 @@ def answer_unchanged(arguments: Sequence[str]) -> int | None:
         return None
     here = os.getcwd()
     root = ordinary_root(here)
-    if root is None or _may_sign(root):
+    if root is None or may_sign(root):
         return None
     store = os.path.join(root, ".evalrunner", "cache")
     record = read_record(store, key_of(selection, os.path.relpath(here, root), os.environ))
@@ -57,12 +58,6 @@ def answer_unchanged(arguments: Sequence[str]) -> int | None:
         return _say_again(record, root, arguments)
     except OSError:
         return None  # what cannot be written down here is for the whole program to explain
-
-
-def _may_sign(root: str) -> bool:
-    """Whether the configuration may ask for signatures, which no record has: then none is believed."""
-    with open(os.path.join(root, "evalrunner.yaml"), "rb") as file:
-        return b"sign" in file.read()
 
 
 def _holds(record: Mapping[str, Any], root: str, store: str) -> bool:
