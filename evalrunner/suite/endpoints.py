@@ -132,7 +132,7 @@ def find_endpoint(models: Mapping[str, Endpoint], name_or_id: str) -> Endpoint:
 def _refuse_unnamed(project: Project, name: str) -> None:
     tiers = project.tiers
     named = {*project.models, "proxy", "frontier", tiers.proxy, tiers.frontier}
-    if project.named_models_only and name not in named:
+    if project.under_policy and name not in named:
         raise ValueError(f"{name[:200]!r} is no model that the policy names")
 
 

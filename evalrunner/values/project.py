@@ -168,7 +168,8 @@ class Project:
         models: The endpoints by name.
         suites: Globs of suite files below the root; empty for the usual place.
         files: The configuration as read.
-        named_models_only: Whether a model can be named as ``models:`` names it, and not by its id.
+        under_policy: Whether the configuration is another checkout's: suites may then name models as it
+            does and not by id, and stores that are shared are only read.
         notes: What the user should know about how it came about, one line each.
     """
 
@@ -183,7 +184,7 @@ class Project:
     report_include: str = "outputs"
     suites: tuple[str, ...] = ()
     files: tuple[FileRead, ...] = ()
-    named_models_only: bool = False
+    under_policy: bool = False
     notes: tuple[str, ...] = ()
 
     @property

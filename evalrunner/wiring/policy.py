@@ -36,7 +36,7 @@ class Policy:
 
         Its root is the head's own. Models can be named as the policy names them only.
         """
-        return replace(self.project, root=find_root(start).path, named_models_only=True)
+        return replace(self.project, root=find_root(start).path, under_policy=True)
 
     def rule(
         self, loaded: Iterable[LoadedSuite], *, whole: bool

@@ -48,23 +48,24 @@ def store_plan(
     """What the configuration and this environment allow.
 
     ``EVALRUNNER_CACHE_URL`` replaces ``cache.url`` and ``cache.stores``. Where entries have to be signed
-    and the private key is not here, stores that are shared are only read, and what this run pays for goes
-    to an overlay of its own.
+    and the private key is not here, and on a server where another checkout's policy rules, stores that are
+    shared are only read, and what this run pays for goes to an overlay of its own.
     """
     url = environ.get(URL_VARIABLE)
     stores = (StoreConfig(url=url),) if url else project.cache.stores
     stores = stores or (StoreConfig(url=project.cache.url),)
     sign = project.cache.sign
     secret = environ.get(sign.private_key_env, "").strip() or None if sign else None
-    if sign and not secret:
-        stores = _without_key(stores)
+    is_guest = project.under_policy and not all(map(is_disk, stores))
+    if is_guest or (sign and not secret):
+        stores = _only_reading(stores)
     modes = {"read"} if read_only else {store.mode for store in stores}
     mode = "read-write" if "write" in modes else "overlay" if "overlay" in modes else "read-only"
     signing = "unsigned" if sign is None else "signed" if secret else "verified"
     return StorePlan(stores=stores, mode=mode, signing=signing, sign=sign, secret=secret)
 
 
-def _without_key(stores: tuple[StoreConfig, ...]) -> tuple[StoreConfig, ...]:
+def _only_reading(stores: tuple[StoreConfig, ...]) -> tuple[StoreConfig, ...]:
     read = tuple(
         replace(store, mode="read") if store.mode == "write" else store for store in stores
     )

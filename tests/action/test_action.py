@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import shutil
 
 import pytest
 
 from evalrunner.testing import FakeProvider
 from tests.action.github_server import BOT, FakeGithub, zipped
-from tests.action.runner import ROOT, Repository
+from tests.action.runner import Repository
 
 OUTPUTS = {
     *("outcome", "exit-code", "pass-rate", "cases", "failed", "not-run", "cache-hit-rate"),
@@ -206,20 +205,3 @@ def test_hostile_inputs_are_refused_in_one_line(
     assert ended.code != 0 and not mark.exists() and asked(provider) == 0
     assert ended.outputs["outcome"] == "error", ended.log
     assert set(ended.outputs) == OUTPUTS
-
-
-@pytest.mark.parametrize("words", [["zizmor", "--offline", "--persona", "auditor"]])
-def test_zizmor_finds_nothing(words: list[str]) -> None:
-    import subprocess
-    import sys
-
-    tool = shutil.which(words[0], path=f"{sys.prefix}/bin")
-    assert tool
-    done = subprocess.run(
-        [tool, *words[1:], ".github", "action.yml", "comment"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout

@@ -29,7 +29,10 @@ def test_a_fresh_start_is_valid(
     said = capsys.readouterr()
     assert "3 rows" in said.out
     workflow = yaml.safe_load((tmp_path / ".github/workflows/evals.yml").read_text())
-    assert workflow["permissions"] == {"contents": "read"}
+    assert workflow["permissions"] == {}
+    assert any(
+        step["uses"].startswith("OWNER/evalrunner@") for step in workflow["jobs"]["evals"]["steps"]
+    )
 
 
 def test_init_never_overwrites(

@@ -9,6 +9,7 @@ import pytest
 
 from evalrunner.testing import FakeProvider
 from tests.cli.project import CliProject, echo
+from tests.servers import Server
 
 STRICT = "gate: {min_pass_rate: 0.9}\ntarget: frontier\n"
 
@@ -126,3 +127,26 @@ def test_a_policy_that_is_not_there_is_one_line(
 ) -> None:
     assert project.run("--policy", "gone.yaml") == 2
     assert "there is no policy 'gone.yaml'" in capsys.readouterr().err
+
+
+def test_a_shared_store_is_read_and_never_written(
+    project: CliProject, base: Path, server: Server
+) -> None:
+    with (base / "evalrunner.yaml").open("a") as file:
+        file.write(f"cache: {{url: '{server.url}', namespace: team}}\n")
+    assert project.run("--config", str(base / "evalrunner.yaml"), str(base / "suites")) == 1
+    held = server.command("DBSIZE"), _entries(server)
+    assert asked(project.provider) == 2
+    project.rows({"id": "one", "word": "one"}, {"id": "new", "word": "new"})
+    assert run(project, base) == 1
+    assert asked(project.provider) == 3, "one row was the team's, one is new"
+    assert (server.command("DBSIZE"), _entries(server)) == held
+    assert run(project, base) == 1
+    assert asked(project.provider) == 3, "the new one is in the head's own overlay"
+    assert project.document()["summary"]["cache"]["mode"] == "overlay"
+
+
+def _entries(server: Server) -> dict[str, object]:
+    keys = server.command("KEYS", "*")
+    assert isinstance(keys, list) and keys
+    return {str(key): server.command("HLEN", key) for key in keys}
