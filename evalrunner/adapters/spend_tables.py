@@ -10,7 +10,7 @@ import io
 import json
 import os
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from hashlib import blake2b, sha256
 from pathlib import Path
@@ -101,7 +101,7 @@ def _rows(path: Path, name: str) -> Iterator[Row]:
 
 
 @contextmanager
-def _text(path: Path) -> Iterator[IO[str]]:
+def _text(path: Path) -> Generator[IO[str]]:
     """The file as text, inflated where its first bytes say gzip."""
     with path.open("rb") as raw:
         packed = raw.read(2) == b"\x1f\x8b"

@@ -53,7 +53,6 @@ Currency = Annotated[str, Field(pattern="^[A-Z]{3}$")]
 class SourceSection(Section):
     """What every source may say."""
 
-    source: str
     name: Label | None = None
     where: dict[str, Texts] = Field(default_factory=dict)
     exclude: dict[str, Texts] = Field(default_factory=dict)
@@ -64,9 +63,13 @@ class SourceSection(Section):
     settle_days: Annotated[int, Field(ge=0, le=31)] | None = None
     stale_after_days: Annotated[int, Field(ge=1, le=366)] = 3
 
+    def kind(self) -> str:
+        """The word behind ``source:``."""
+        return str(self.model_dump(include={"source"})["source"])
+
     def options(self) -> dict[str, Json]:
         """What only this kind says, as JSON."""
-        common = SourceSection.model_fields.keys()
+        common = {*SourceSection.model_fields, "source"}
         return {
             name: value
             for name in type(self).model_fields
@@ -143,11 +146,12 @@ class AnthropicSource(ApiSource):
     report: Literal["cost", "usage"] = "cost"
 
 
-class LitellmSource(ApiSource):
+class LitellmSource(SourceSection):
     """The daily activity of a litellm proxy."""
 
     source: Literal["litellm"]
     base_url: BaseUrl
+    api_key_env: VariableName
     tag: str | None = None
     free: Texts | None = None
 
@@ -223,7 +227,7 @@ def spend_specs(sections: Iterable[SourceSection]) -> tuple[SpendSpec, ...]:
     specs: list[SpendSpec] = []
     for section in sections:
         taken = {spec.name for spec in specs}
-        specs.append(_spec(section, section.name or _free_name(section.source, taken)))
+        specs.append(_spec(section, section.name or _free_name(section.kind(), taken)))
     return tuple(specs)
 
 
@@ -239,12 +243,13 @@ def same_bill(specs: Sequence[SpendSpec]) -> Iterable[tuple[int, str]]:
 
 
 def _spec(section: SourceSection, name: str) -> SpendSpec:
-    settles = _SETTLES.get(section.source, 1)
+    kind = section.kind()
+    settles = _SETTLES.get(kind, 1)
     return SpendSpec(
-        source=section.source,
+        source=kind,
         name=name,
         filter=RowFilter(where=section.where, exclude=section.exclude),
-        covers=tuple(section.covers or _COVERS.get(section.source, ())),
+        covers=tuple(section.covers or _COVERS.get(kind, ())),
         reconcile_only=section.reconcile_only,
         includes_evals=section.includes_evals,
         fx={code: Fraction(rate) for code, rate in section.fx.items()},

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from evalrunner.adapters.git import git_state
-from evalrunner.adapters.ledger_sqlite import SqliteLedger
 from evalrunner.adapters.state_dir import StateDir, open_state_dir
 from evalrunner.engine.ports import LedgerHistory
 from evalrunner.errors import LedgerError, UsageError
@@ -22,6 +21,7 @@ from evalrunner.values.spend import SourceSeen
 from evalrunner.verdict.gates import exit_code, gate_failures
 from evalrunner.verdict.production import Production, production_of
 from evalrunner.verdict.ratio_words import Ruling
+from evalrunner.wiring.ledgers import open_ledger
 from evalrunner.wiring.no_ledger import NoLedger
 from evalrunner.wiring.ratio import branch_of, cost_gate
 from evalrunner.wiring.spending import Spending
@@ -59,7 +59,7 @@ def gate_alone(
         UsageError: There is no production to compare with.
     """
     project, state = _opened(place)
-    with _ledger(state) as ledger:
+    with _ledger(project, state) as ledger:
         gate = cost_gate(
             project,
             state,
@@ -111,9 +111,9 @@ def _opened(place: Place) -> tuple[Project, StateDir]:
 
 
 @contextmanager
-def _ledger(state: StateDir) -> Iterator[LedgerHistory]:
+def _ledger(project: Project, state: StateDir) -> Generator[LedgerHistory]:
     try:
-        ledger = SqliteLedger(state.ledger, run_id="")
+        ledger = open_ledger(project, state)
     except LedgerError as error:
         yield NoLedger(error)
         return
