@@ -41,6 +41,10 @@ COMMANDS: Final = {
         "evalrunner.cli.ledger:ledger",
         "Show, export and merge what evals have cost.",
     ),
+    "plan": (
+        "evalrunner.cli.plan:plan",
+        "Say what a run would ask and cost, and whether it may begin; ask nobody.",
+    ),
     "prices": (
         "evalrunner.cli.prices:prices",
         "Show what a model costs and who says so; compare price lists.",

@@ -118,3 +118,87 @@ def output_option(*, required: bool = False) -> Callable[[F], F]:
         required=required,
         help=f"Write a report; the ending names the format: {' '.join(ENDINGS)}. Repeatable.",
     )
+
+
+def run_options(function: F) -> F:
+    """What ``run`` and ``plan`` have in common: which cases, what may be asked and what that may cost."""
+    for option in (
+        click.option(
+            "--policy",
+            type=click.Path(path_type=Path, dir_okay=False),
+            help="The configuration that rules, in a checkout of the base: models, cost, and each suite's "
+            "targets and gate come from there; prompts, goldens and checks from here.",
+        ),
+        click.option(
+            "--safe", is_flag=True, help="Refuse user code, commands, and hosts that a suite names."
+        ),
+        click.option(
+            "--env-file",
+            type=click.Path(path_type=Path, exists=True, dir_okay=False),
+            help="Environment variables, KEY=VALUE a line.",
+        ),
+        click.option(
+            "--var",
+            "variables",
+            type=KeyValue(),
+            multiple=True,
+            help="A variable for every row. Repeatable.",
+        ),
+        click.option("--warn-only", is_flag=True, help="Exit codes 1, 3 and 4 become 0."),
+        click.option(
+            "--no-preflight",
+            is_flag=True,
+            help="Start although the expected cost passes a ceiling.",
+        ),
+        click.option("--shard", metavar="I/N", help="Part I of N, by row."),
+        click.option(
+            "--only-failed", is_flag=True, help="The cases that did not pass in the last run."
+        ),
+        click.option(
+            "-n", "--limit", type=click.IntRange(1), help="The first N rows of each suite."
+        ),
+        click.option(
+            "--tag", "tags", type=KeyValue(), multiple=True, help="Cases with this tag. Repeatable."
+        ),
+        click.option(
+            "-k",
+            "--filter",
+            "pattern",
+            metavar="PATTERN",
+            help="Cases whose id or description matches.",
+        ),
+        click.option("--repeat", type=click.IntRange(1, 1000), help="Draw every case so often."),
+        click.option(
+            "--max-usd",
+            type=Dollars(),
+            callback=lowest_ceiling,
+            help="The ceiling of this run; it is never passed. The lowest of this, EVALRUNNER_MAX_USD and "
+            "the configuration's holds.",
+        ),
+        click.option(
+            "-j",
+            "--max-concurrency",
+            type=click.IntRange(1, 4096),
+            default=32,
+            show_default=True,
+            help="Calls in flight, all models together.",
+        ),
+        click.option(
+            "--rejudge", is_flag=True, help="Ask every judge again and store the new verdicts."
+        ),
+        click.option(
+            "--recache",
+            is_flag=True,
+            help="Ask for every answer again and store the new ones. A text that came out the same is not "
+            "judged again.",
+        ),
+        click.option("--no-cache", is_flag=True, help="Neither read nor write the cache."),
+        click.option(
+            "--frozen",
+            is_flag=True,
+            envvar="EVALRUNNER_FROZEN",
+            help="Ask nobody; what is not cached is not run (exit 7).",
+        ),
+    ):
+        function = option(function)
+    return function

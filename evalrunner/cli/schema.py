@@ -10,9 +10,9 @@ from evalrunner.values.exit_code import ExitCode
 
 
 @click.command()
-@click.argument("name", type=click.Choice(["suite", "config", "run"]))
+@click.argument("name", type=click.Choice(["suite", "config", "run", "plan"]))
 def schema(name: str) -> int:
-    """Print the JSON Schema of a suite, of the configuration, or of a run document."""
+    """Print the JSON Schema of a suite, of the configuration, of a run document, or of a plan."""
     from evalrunner.wiring.schemas import json_schema
 
     click.echo(json.dumps(json_schema(name), indent=2))

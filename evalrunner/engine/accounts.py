@@ -47,6 +47,12 @@ class Accounts:
         """Whether the name is that of an application, which says what it cost when it has answered."""
         return self._endpoints[endpoint].provider == "application"
 
+    def takes_flex(self, endpoint: str) -> bool:
+        """Whether the endpoint is OpenAI's own, at the standard price, where flex costs half."""
+        found = self._endpoints[endpoint]
+        own = found.provider == "openai" and found.base_url is None
+        return own and "service_tier" not in found.params
+
     def timeout_seconds(self, endpoint: str) -> float:
         """The deadline of one attempt at an endpoint."""
         return self._endpoints[endpoint].timeout_seconds

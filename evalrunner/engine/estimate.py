@@ -319,7 +319,9 @@ class Estimator:
         return min(usual, Fraction(max_tokens)) if max_tokens else usual
 
     def _probability(self, place: _Place) -> Fraction:
-        probability = Fraction(1)
+        if place.chance is _Chance.CERTAIN:
+            return _ONE
+        probability = _ONE
         if place.chance in _CONFIRMED:
             probability *= self._confirmed(place)
         if place.chance in _JUDGED:
@@ -358,6 +360,7 @@ def estimate(
 
 
 _NONE: Final = Fraction(0)
+_ONE: Final = Fraction(1)
 _CONFIRMED: Final = (_Chance.CONFIRMED, _Chance.JUDGED_CONFIRMED)
 _JUDGED: Final = (_Chance.JUDGED, _Chance.JUDGED_CONFIRMED)
 

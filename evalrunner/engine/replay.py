@@ -36,13 +36,18 @@ BLOCK = 1000
 
 @dataclass(slots=True)
 class OpenCase:
-    """A case that waits for an answer which the store does not have."""
+    """A case that waits for an answer which the store does not have.
+
+    Attributes:
+        kept: The accounts of the answers that the store had for it.
+    """
 
     index: int
     case: EvalCase
     flow: Flow[CaseResult]
     request: Request
     key: Fingerprint
+    kept: list[CallRecord] = field(default_factory=list)
 
     def send(self, reply: Reply) -> CaseResult | None:
         """Answers the waiting request; the result if that was the last."""
@@ -217,6 +222,7 @@ def _replay_block(
             elif (end := case.send(reply)) is not None:
                 result.finished[case.index] = end
             else:
+                case.kept.append(reply.record)
                 advanced.append(case)
         waiting = advanced
 

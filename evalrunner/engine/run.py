@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
 from evalrunner.engine.accounts import Accounts
-from evalrunner.engine.budgets import Limit, budget_gates, limits
+from evalrunner.engine.budgets import BUDGET, Limit, budget_gates, limits
 from evalrunner.engine.case import EvalCase
 from evalrunner.engine.cost_gate import SWITCH_ON, CostGate
 from evalrunner.engine.estimate import Estimator, estimate
 from evalrunner.engine.habits import Habits
 from evalrunner.engine.ports import CacheStore, Ledger, Progress, RunRow, StoreStats
+from evalrunner.engine.remedies import Situation, remedies
 from evalrunner.engine.replay import OpenCase, Replay, StoreReader, replay
 from evalrunner.errors import BudgetExceeded, FrozenMiss, Interrupted, NotAsked
 from evalrunner.values.ceilings import Ceilings
@@ -28,11 +29,13 @@ from evalrunner.values.result import (
     CostRatio,
     Decision,
     GateDecision,
+    Outcome,
+    Remedy,
     RunInfo,
     RunReport,
     Unasked,
 )
-from evalrunner.values.spec import GateSpec, RepeatSpec, Suite
+from evalrunner.values.spec import Endpoint, GateSpec, RepeatSpec, Suite
 from evalrunner.values.summary import ModelTally, Summary, Tally
 from evalrunner.verdict.gates import Verdict, blocks, decide, exit_code
 from evalrunner.verdict.ratio_words import Ruling
@@ -74,6 +77,10 @@ class RunSetup:
         held_in_month: What counts against the month's ceiling already.
         ratio: Judges testing against production; ``None`` where nothing is configured to compare with.
         sampler: The reader, where a share of its hits is to be asked again.
+        proxy: The cheap tier's model, where one is configured.
+        unused_cache: What to leave out to use the cache, and what would then find kept answers; for a
+            run that was told to ask again.
+        unseen: Whether checks in the user's code are planned without being looked at.
     """
 
     suites: Sequence[Suite]
@@ -100,6 +107,9 @@ class RunSetup:
     held_in_month: Callable[[], Picodollars] = lambda: ZERO
     ratio: CostGate | None = None
     sampler: SamplingReader | None = None
+    proxy: Endpoint | None = None
+    unused_cache: Callable[[], tuple[str, StoreReader]] | None = None
+    unseen: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +120,7 @@ class Preflight:
         known: The cases that kept answers have ended, and those that wait for one.
         estimator: What prices the waiting ones, case by case.
         forecast: What they will ask and cost.
+        limits: What may be spent.
         budgets: The gates that were decided on that.
         ratio: What the ratio gate says to that; ``None`` where it is off.
         refused: Whether nothing may be asked.
@@ -118,9 +129,15 @@ class Preflight:
     known: Replay
     estimator: Estimator
     forecast: Forecast
+    limits: tuple[Limit, ...]
     budgets: tuple[GateDecision, ...]
     ratio: Ruling | None
     refused: bool
+
+    @property
+    def gates(self) -> tuple[GateDecision, ...]:
+        """Every gate that ruled before the start."""
+        return (*self.budgets, self.ratio.gate) if self.ratio else self.budgets
 
 
 def run_cases(setup: RunSetup) -> RunReport:
@@ -136,20 +153,61 @@ def preflight(setup: RunSetup) -> Preflight:
     if setup.sampler is not None:
         known.open += setup.sampler.verifications(setup.cases)
     estimator = estimate(known.open, setup.accounts, setup.habits)
+    if setup.unseen:
+        for index, result in known.finished.items():
+            if result.outcome is Outcome.ERRORED:
+                estimator.add_doubtful(setup.cases[index])
     forecast = estimator.forecast()
     found = _limits(setup, pays=bool(known.open))
-    budgets = tuple(budget_gates(found, forecast, may_refuse=setup.preflight))
-    ratio = _ratio_before(setup, forecast)
-    held = all(one.decision is Decision.PASS for one in budgets)
-    too_much = ratio is not None and setup.preflight and blocks(ratio.gate)
-    return Preflight(
+    before = Preflight(
         known=known,
         estimator=estimator,
         forecast=forecast,
-        budgets=budgets,
-        ratio=ratio,
-        refused=(not held or too_much) and not setup.warn_only,
+        limits=found,
+        budgets=tuple(budget_gates(found, forecast, may_refuse=setup.preflight)),
+        ratio=_ratio_before(setup, forecast),
+        refused=False,
     )
+    return replace(before, refused=not (lets_begin(setup, before.gates) or setup.warn_only))
+
+
+def lets_begin(setup: RunSetup, gates: Iterable[GateDecision]) -> bool:
+    """Whether these gates let the run begin: every budget holds, and no ratio stands against it."""
+    return all(
+        gate.decision is Decision.PASS
+        if gate.name == BUDGET
+        else not (setup.preflight and blocks(gate))
+        for gate in gates
+    )
+
+
+def remedies_for(setup: RunSetup, before: Preflight) -> tuple[Remedy, ...]:
+    """What would let a run begin that the gates refuse."""
+
+    def holds(forecast: Forecast) -> bool:
+        ratio = _ratio_before(setup, forecast)
+        budgets = budget_gates(before.limits, forecast)
+        return lets_begin(setup, (*budgets, ratio.gate) if ratio else budgets)
+
+    situation = Situation(
+        cases=setup.cases,
+        waiting=before.known.open,
+        estimator=before.estimator,
+        forecast=before.forecast,
+        accounts=setup.accounts,
+        proxy=setup.proxy,
+        from_cache=_from_cache(setup),
+    )
+    return remedies(situation, holds)
+
+
+def _from_cache(setup: RunSetup) -> tuple[str, Forecast] | None:
+    """What would be left to ask if the run used the cache, where it was told not to."""
+    if setup.unused_cache is None:
+        return None
+    action, reader = setup.unused_cache()
+    left = replay(setup.cases, reader).open
+    return action, estimate(left, setup.accounts, setup.habits).forecast()
 
 
 def _limits(setup: RunSetup, *, pays: bool) -> tuple[Limit, ...]:
@@ -260,8 +318,9 @@ def conclude(
         cost_ratio=ratio.ratio if ratio else CostRatio(detail=SWITCH_ON),
         estimate=before.forecast.estimate,
         estimates=before.forecast.by_suite,
-        cache=_cache_info(setup),
+        cache=cache_info(setup),
         possibly_paid=possibly_paid,
+        remedies=remedies_for(setup, before) if before.refused else (),
         warnings=(*setup.warnings, *unverified),
         summary=sums,
         gate_specs=specs,
@@ -299,7 +358,8 @@ def _repeat(suite: Suite, draws: int | None) -> RepeatSpec:
     return suite.repeat if draws is None else RepeatSpec(n=draws, required=suite.repeat.required)
 
 
-def _cache_info(setup: RunSetup) -> CacheInfo:
+def cache_info(setup: RunSetup) -> CacheInfo:
+    """How the cache takes part, as a report says it."""
     seen = setup.store.stats() if setup.store is not None else StoreStats()
     return CacheInfo(
         mode=setup.cache_mode,

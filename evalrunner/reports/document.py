@@ -12,6 +12,13 @@ from typing import Final, TypeAlias
 
 from evalrunner.reports.document_inputs import inputs_json, misses_json
 from evalrunner.reports.document_read import from_json
+from evalrunner.reports.estimates import (
+    correction_text,
+    error_text,
+    estimate_error,
+    priced,
+    remedied,
+)
 from evalrunner.reports.safe_text import raw
 from evalrunner.values.compact_json import compact_encoder
 from evalrunner.values.exchange import CallRecord, Message, ModelResponse, Usage
@@ -20,6 +27,7 @@ from evalrunner.values.result import (
     CaseResult,
     ChargedCall,
     CheckResult,
+    CostEstimate,
     CostRatio,
     Estimate,
     Failure,
@@ -59,11 +67,12 @@ def head(report: RunReport) -> bytes:
     return _encoded(
         {
             "schema": SCHEMA,
-            "run": _run(report.run),
+            "run": run_object(report.run),
             "summary": _summary(report),
             "gates": [gate_object(gate) for gate in report.gates],
             "cost_ratio": cost_ratio_object(report.cost_ratio),
             "failures": [failure_object(failure) for failure in report.failures],
+            "remedies": [remedied(one) for one in report.remedies],
             "warnings": list(report.warnings),
             "misses": [misses_json(group) for group in report.misses],
             "inputs": None if report.inputs is None else inputs_json(report.inputs),
@@ -93,6 +102,8 @@ def case_line(case: CaseResult) -> bytes:
         "checks": [_check(check) for check in case.checks],
         "calls": [_call(call) for call in case.records],
     }
+    if case.price is not None:
+        line["price"] = priced(case.price)
     if subject is None and case.confirmed_from is not None:
         line["confirmed_from"] = _subject_with_output(case.confirmed_from)
     if case.unasked is not None:
@@ -234,7 +245,8 @@ def _call(call: ChargedCall) -> Object:
     return found
 
 
-def _run(run: RunInfo) -> Object:
+def run_object(run: RunInfo) -> Object:
+    """Which run."""
     return {
         "id": run.id,
         "started_at": run.started_at,
@@ -267,8 +279,8 @@ def _summary(report: RunReport) -> Object:
             **_cost(total),
             "possibly_paid_usd": usd_text(report.possibly_paid),
             "estimate": {
-                "expected_usd": usd_text(report.estimate.expected),
-                "maximum_usd": usd_text(report.estimate.maximum),
+                **priced(report.estimate),
+                "error": error_text(estimate_error(report.estimate, total)),
             },
         },
         "by_suite": {
@@ -276,14 +288,23 @@ def _summary(report: RunReport) -> Object:
                 summary.by_suite.get(name, Tally()),
                 report.gate_specs.get(name),
                 report.repeats.get(name),
+                report.estimates.get(name),
             )
             for name in suites
         },
     }
 
 
-def _suite(part: Tally, gate: GateSpec | None, repeat: RepeatSpec | None) -> Object:
+def _suite(
+    part: Tally, gate: GateSpec | None, repeat: RepeatSpec | None, cost: CostEstimate | None
+) -> Object:
     found = _tally(part)
+    if cost is not None:
+        found["estimate"] = {
+            **priced(cost),
+            "correction": correction_text(cost),
+            "error": error_text(estimate_error(cost, part)),
+        }
     if gate is not None:
         found["gate"] = {
             "min_pass_rate": str(gate.min_pass_rate),

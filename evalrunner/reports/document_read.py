@@ -18,6 +18,7 @@ from evalrunner.values.exchange import (
 )
 from evalrunner.values.exit_code import ExitCode
 from evalrunner.values.fingerprint import Fingerprint
+from evalrunner.values.money import ZERO
 from evalrunner.values.result import (
     CacheInfo,
     CaseRef,
@@ -30,6 +31,7 @@ from evalrunner.values.result import (
     Failure,
     GateDecision,
     Outcome,
+    Remedy,
     RunInfo,
     RunReport,
     Subject,
@@ -69,8 +71,12 @@ def from_json(data: bytes, *, name: str) -> RunReport:
         failures=tuple(_failure(node) for node in root.nodes("failures")),
         cost_ratio=_cost_ratio(root.node("cost_ratio")),
         estimate=_estimate(summary.node("cost").node("estimate")),
+        estimates={
+            key: _estimate(node.node("estimate")) for key, node in suites if node.has("estimate")
+        },
         cache=_cache(summary.node("cache")),
         possibly_paid=summary.node("cost").money("possibly_paid_usd"),
+        remedies=tuple(_remedy(node) for node in root.nodes("remedies")),
         warnings=root.text_items("warnings"),
         summary=_summary(suites) if run.answered_from is not None and not cases else None,
         inputs=inputs_from(root.node("inputs")) if root.has("inputs") else None,
@@ -141,6 +147,7 @@ def _case(node: JsonNode) -> CaseResult:
         checks=tuple(_check(check) for check in node.nodes("checks")),
         records=tuple(_call(call) for call in node.nodes("calls")),
         unasked=_unasked(node.node("unasked")) if node.has("unasked") else None,
+        price=_estimate(node.node("price")) if node.has("price") else None,
     )
 
 
@@ -298,7 +305,28 @@ def _cost_ratio(node: JsonNode) -> CostRatio:
 
 
 def _estimate(node: JsonNode) -> CostEstimate:
-    return CostEstimate(expected=node.money("expected_usd"), maximum=node.money("maximum_usd"))
+    return CostEstimate(
+        expected=node.money("expected_usd"),
+        maximum=node.money("maximum_usd"),
+        correction=_millionths(node, "correction"),
+    )
+
+
+def _millionths(node: JsonNode, key: str) -> int | None:
+    text = node.text_or_none(key)
+    try:
+        return None if text is None else int(Decimal(text) * 10**6)
+    except (ArithmeticError, ValueError):
+        node.refuse(key, "a decimal number")
+
+
+def _remedy(node: JsonNode) -> Remedy:
+    return Remedy(
+        action=node.text("action"),
+        expected=node.money("expected_usd") or ZERO,
+        saves=node.money("saves_usd") or ZERO,
+        enough=node.boolean("enough"),
+    )
 
 
 def _cache(node: JsonNode) -> CacheInfo:

@@ -41,12 +41,92 @@ def schema_run() -> Schema:
             failures=_list(
                 _object(code={"enum": [int(code) for code in ExitCode]}, rule=_TEXT, message=_TEXT)
             ),
+            remedies=_list(_remedy()),
             warnings=_list(_TEXT),
             misses=_list(_object(cause=_TEXT, count=_COUNT, where=_TEXT, since=_TEXT_OR_NULL)),
             inputs={"type": ["object", "null"]},
             cases=_list(_case()),
         ),
     }
+
+
+def schema_plan() -> Schema:
+    """The schema of ``evalrunner.plan/1`` (JSON Schema 2020-12). Further fields may appear."""
+    run = _run()
+    for name in ("id", "seed"):
+        run["properties"].pop(name)  # type: ignore[attr-defined]  # made by _object
+        run["required"].remove(name)  # type: ignore[attr-defined]
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "evalrunner plan document",
+        **_object(
+            schema={"const": "evalrunner.plan/1"},
+            run=run,
+            summary=_planned(by_suite=_by_name(_planned(correction=_TEXT_OR_NULL))),
+            cache=_object(mode=_TEXT, signing=_TEXT, damaged=_COUNT),
+            gates=_list(_gate()),
+            cost_ratio=_cost_ratio(),
+            failures=_list(
+                _object(code={"enum": [int(code) for code in ExitCode]}, rule=_TEXT, message=_TEXT)
+            ),
+            remedies=_list(_remedy()),
+            misses=_list(_miss()),
+            warnings=_list(_TEXT),
+        ),
+    }
+
+
+def _planned(**more: Schema) -> Schema:
+    model = _object(
+        calls=_COUNT,
+        maximum=_COUNT,
+        input_tokens=_COUNT,
+        output_tokens=_COUNT,
+        expected_usd=_MONEY,
+        maximum_usd=_MONEY,
+    )
+    return _object(
+        cases=_COUNT,
+        to_ask=_COUNT,
+        cache=_object(
+            hits=_COUNT,
+            misses=_COUNT,
+            hit_rate=_RATE_OR_NULL,
+            misses_by_cause=_by_name(_COUNT),
+        ),
+        calls=_object(
+            total=_COUNT,
+            maximum=_COUNT,
+            proxy=_COUNT,
+            frontier=_COUNT,
+            by_tier=_by_name(_COUNT),
+            by_model=_by_name(model),
+        ),
+        cost=_object(
+            avoided_usd=_object(cache=_MONEY),
+            unpriced=_list(_TEXT),
+            estimate=_object(expected_usd=_MONEY, maximum_usd=_MONEY),
+        ),
+        **more,
+    )
+
+
+def _miss() -> Schema:
+    return _object(
+        id=_TEXT,
+        suite=_TEXT,
+        source=_object(file=_TEXT, line=_COUNT),
+        role=_TEXT,
+        tier=_words(Tier),
+        model=_TEXT,
+        cause=_TEXT_OR_NULL,
+        expected_usd=_MONEY,
+        maximum_usd=_MONEY,
+    )
+
+
+def _remedy() -> Schema:
+    return _object(action=_TEXT, expected_usd=_MONEY, saves_usd=_MONEY, enough=_FLAG)
 
 
 def _run() -> Schema:
@@ -67,7 +147,7 @@ def _run() -> Schema:
 
 def _summary() -> Schema:
     cache = {"mode": _TEXT, "signing": _TEXT, "damaged": _COUNT, "untrusted": _COUNT}
-    estimate = _object(expected_usd=_MONEY, maximum_usd=_MONEY)
+    estimate = _object(expected_usd=_MONEY, maximum_usd=_MONEY, error=_TEXT_OR_NULL)
     suite = _tally()
     optional = suite["properties"]
     assert isinstance(optional, dict)
@@ -76,6 +156,9 @@ def _summary() -> Schema:
         confidence=_NUMBER_OR_NULL,
         max_regressions=_COUNT_OR_NULL,
         on_inconclusive={"enum": ["fail", "warn"]},
+    )
+    optional["estimate"] = _object(
+        expected_usd=_MONEY, maximum_usd=_MONEY, correction=_TEXT_OR_NULL, error=_TEXT_OR_NULL
     )
     optional["repeat"] = _object(**{"n": _COUNT, "pass": _COUNT_OR_NULL})
     return _tally(

@@ -15,12 +15,16 @@ from evalrunner.reports.phrases import (
     calls_line,
     cost_line,
     dollars,
+    estimate_line,
     failed_check,
     headline,
     misses_line,
     normalized_line,
     outcome_counts,
+    price_of,
+    price_words,
     prompt_head,
+    remedy_words,
     share,
     verified_line,
 )
@@ -123,6 +127,12 @@ def _facts(report: RunReport) -> str:
         lines.insert(1, f"- Cost unknown for {names}")
     if paid := paid_line(report):
         lines.append(f"- Paid: {for_markdown_code(paid, 250)}")
+    line = estimate_line(report.estimate, total)
+    if line is not None:
+        lines.insert(1, f"- Estimate: {line}")
+    missing = price_of(report.cases)
+    if missing is not None:
+        lines.append(f"- To ask for what the cache lacks would cost {price_words(missing)}")
     if report.cost_ratio.status != "skipped":
         for name, text in ratio_lines(report.cost_ratio):
             lines.append(f"- {name.capitalize()}: {for_markdown_code(text, 250)}")
@@ -137,6 +147,9 @@ def _notes(report: RunReport) -> str:
     failures = [
         f"- exit {int(failure.code)}: {for_markdown_code(failure.message, 250)}"
         for failure in report.failures[:_MOST_ROWS]
+    ]
+    failures += [
+        f"- remedy: {for_markdown_code(remedy_words(remedy), 250)}" for remedy in report.remedies
     ]
     warnings = [f"- warning: {for_markdown_code(line, 250)}" for line in report.warnings]
     return "\n".join([*failures, *warnings[:_MOST_ROWS]])
@@ -161,6 +174,8 @@ def _case(case: CaseResult, *, contents: bool) -> Iterator[str]:
     where = case.case.source
     yield f"\n**{case.outcome.value.replace('_', ' ')}** {for_markdown_code(case.case.id)}"
     yield f"{for_markdown_code(f'{where.file}:{where.line}')} {for_markdown_code(check, 60)}"
+    if case.price is not None:
+        yield f"to ask would cost {price_words(case.price)}"
     if contents:
         yield ""
         yield for_markdown_fence(_contents(case, reason), 4 * _FIELD_LIMIT)

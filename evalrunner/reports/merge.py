@@ -72,6 +72,7 @@ def merge(reports: Sequence[RunReport], *, warn_only: bool = False) -> RunReport
             expected=total(report.estimate.expected for report in reports),
             maximum=total(report.estimate.maximum for report in reports),
         ),
+        estimates=_estimates(reports),
         cache=replace(
             last.cache,
             damaged=sum(report.cache.damaged for report in reports),
@@ -92,6 +93,22 @@ def _misses(reports: Sequence[RunReport]) -> tuple[MissGroup, ...]:
     for group in (group for report in reports for group in report.misses):
         counts[replace(group, count=0)] += group.count
     return tuple(replace(group, count=count) for group, count in counts.most_common())
+
+
+def _estimates(reports: Sequence[RunReport]) -> dict[str, CostEstimate]:
+    """Each suite's estimate, the parts of its shards added up."""
+    names = dict.fromkeys(name for report in reports for name in report.estimates)
+    found = {
+        name: [report.estimates[name] for report in reports if name in report.estimates]
+        for name in names
+    }
+    return {
+        name: CostEstimate(
+            expected=total(part.expected for part in parts),
+            maximum=total(part.maximum for part in parts),
+        )
+        for name, parts in found.items()
+    }
 
 
 def _united(reports: Sequence[RunReport]) -> tuple[CaseResult, ...]:

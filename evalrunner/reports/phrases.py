@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from fractions import Fraction
 from typing import Final
 
+from evalrunner.reports.estimates import estimate_error
 from evalrunner.reports.safe_text import Text, raw
 from evalrunner.values import money
 from evalrunner.values.cause import Cause, MissGroup
 from evalrunner.values.exit_code import ExitCode
-from evalrunner.values.result import CaseResult, Outcome, RunReport
+from evalrunner.values.result import CaseResult, CostEstimate, Outcome, Remedy, RunReport
 from evalrunner.values.summary import Tally
 
 HEADLINES: Final = {
@@ -222,3 +224,45 @@ def failed_check(case: CaseResult) -> tuple[str, Text]:
         if check.outcome.value == case.outcome.value:
             return check.type, check.reason if raw(check.reason) else case.reason or ""
     return "", case.reason or ""
+
+
+def estimate_line(cost: CostEstimate, paid: Tally) -> str | None:
+    """What was expected, what was paid, and at most; ``None`` where nothing was expected."""
+    if cost.expected == 0:
+        return None
+    words = [f"expected {dollars(cost.expected)}"]
+    error = estimate_error(cost, paid)
+    if error is not None:
+        less = "less" if error < 0 else "more"
+        words.append(f"paid {dollars(paid.incurred.amount)} ({_percent(abs(error))} {less})")
+    words.append(f"at most {dollars(cost.maximum)}")
+    return ", ".join(words)
+
+
+def price_of(cases: Iterable[CaseResult]) -> CostEstimate | None:
+    """What it would cost to ask for what some cases lack; ``None`` where none has a price."""
+    prices = [case.price for case in cases if case.price is not None]
+    if not prices:
+        return None
+    return CostEstimate(
+        expected=money.total(price.expected for price in prices),
+        maximum=money.total(price.maximum for price in prices),
+    )
+
+
+def price_words(cost: CostEstimate) -> str:
+    """A price that would have to be paid."""
+    return f"{dollars(cost.expected)}, at most {dollars(cost.maximum)}"
+
+
+def remedy_words(remedy: Remedy) -> str:
+    """A way out, with what it saves."""
+    tail = "" if remedy.enough else ", not enough alone"
+    return (
+        f"{remedy.action}  expected {dollars(remedy.expected)}, saves {dollars(remedy.saves)}{tail}"
+    )
+
+
+def _percent(part: Fraction) -> str:
+    shown = round(float(part) * 100, 1)
+    return "<0.1 %" if part and not shown else f"{shown:g} %"

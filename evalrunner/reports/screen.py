@@ -11,7 +11,15 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text as Line
 
-from evalrunner.reports.phrases import TROUBLE, dollars, failed_check, prompt_head, share
+from evalrunner.reports.phrases import (
+    TROUBLE,
+    dollars,
+    failed_check,
+    price_of,
+    price_words,
+    prompt_head,
+    share,
+)
 from evalrunner.reports.safe_text import Text, for_terminal, one_line, raw
 from evalrunner.reports.variants import Variant, variants
 from evalrunner.values.result import CaseResult, Outcome, RunReport
@@ -42,6 +50,18 @@ def draw(
     verbose: bool,
 ) -> str:
     """The screen; without *facts* the verdict alone."""
+    parts: Iterable[RenderableType] = ()
+    if facts is not None:
+        parts = _parts(report, facts, len(report.cases) if verbose else MOST_CASES)
+    return _drawn((*parts, Line.assemble(*verdict)), width=width, color=color)
+
+
+def draw_facts(facts: Facts, verdict: Words, *, width: int, color: bool) -> str:
+    """A screen of named lines alone."""
+    return _drawn((_named(facts), "", Line.assemble(*verdict)), width=width, color=color)
+
+
+def _drawn(parts: Iterable[RenderableType], *, width: int, color: bool) -> str:
     page = io.StringIO()
     console = Console(
         file=page,
@@ -55,11 +75,8 @@ def draw(
         emoji=False,
         _environ={},
     )
-    if facts is not None:
-        most = len(report.cases) if verbose else MOST_CASES
-        for part in _parts(report, facts, most):
-            console.print(part)
-    console.print(Line.assemble(*verdict))
+    for part in parts:
+        console.print(part)
     return page.getvalue()
 
 
@@ -71,11 +88,15 @@ def _parts(report: RunReport, facts: Facts, most: int) -> Iterator[RenderableTyp
     if found:
         yield _variants(found)
         yield ""
+    yield _named(facts)
+    yield ""
+
+
+def _named(facts: Facts) -> Table:
     grid = _grid()
     for name, words in facts:
         grid.add_row(name, Line.assemble(*words))
-    yield grid
-    yield ""
+    return grid
 
 
 def _trouble(outcome: Outcome, cases: Sequence[CaseResult], most: int) -> Iterator[RenderableType]:
@@ -112,9 +133,16 @@ def _by_reason(cases: Iterable[CaseResult]) -> list[tuple[str, list[CaseResult]]
 
 def _reason_count(group: tuple[str, list[CaseResult]]) -> RenderableType:
     reason, cases = group
-    names = ", ".join(one_line(case.case.id, 40) for case in cases[:3])
+    names = ", ".join(_unasked(case) for case in cases[:3])
     tail = ", …" if len(cases) > 3 else ""
-    return Line(f"  {reason}: {len(cases):,} ({names}{tail})")
+    whole = price_of(cases)
+    asked = "" if whole is None else f"; to ask would cost {price_words(whole)}"
+    return Line(f"  {reason}: {len(cases):,} ({names}{tail}){asked}")
+
+
+def _unasked(case: CaseResult) -> str:
+    price = "" if case.price is None else f" {dollars(case.price.expected)}"
+    return one_line(case.case.id, 40) + price
 
 
 def _case(case: CaseResult, style: str) -> RenderableType:

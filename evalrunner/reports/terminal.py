@@ -4,54 +4,39 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from typing import Final, Protocol, TextIO
+from typing import Final, TextIO
 
+from evalrunner.reports.facts import (
+    WIDTH,
+    Words,
+    fits,
+    gate_words,
+    joined,
+    wants_color,
+    width_of,
+    write_page,
+)
 from evalrunner.reports.phrases import (
     TROUBLE,
     cache_line,
     calls_line,
     cost_line,
+    estimate_line,
     headline,
     misses_line,
     normalized_line,
     outcome_counts,
+    remedy_words,
     verified_line,
 )
 from evalrunner.reports.ratio_lines import paid_line, ratio_lines
 from evalrunner.reports.safe_text import neutral, one_line
 from evalrunner.reports.variants import variants
-from evalrunner.values.result import Decision, GateDecision, RunReport
+from evalrunner.values.result import RunReport
 from evalrunner.values.summary import Tally
 from evalrunner.verdict.summary import summary_of
 
-WIDTH: Final = 80
 MOST_ROWS: Final = 12
-
-Words = list[tuple[str, str]]
-"""Pieces of a line, each with its style."""
-
-_SIGNS: Final = {
-    Decision.PASS: ("✓", "green"),
-    Decision.FAIL: ("✗", "red"),
-    Decision.INCONCLUSIVE: ("?", "yellow"),
-    Decision.SKIPPED: ("-", "dim"),
-}
-_NARROW: Final = frozenset("✓✗…≥≤·")
-
-
-class Stream(Protocol):
-    """What a page may be written to."""
-
-    def isatty(self) -> bool:
-        """Whether a person is looking."""
-        ...
-
-
-def wants_color(stream: Stream, environ: Mapping[str, str]) -> bool:
-    """Whether to colour what goes to *stream*: a terminal that is not dumb, and no ``NO_COLOR``."""
-    if environ.get("NO_COLOR") or environ.get("TERM") == "dumb":
-        return False
-    return stream.isatty()
 
 
 def print_report(
@@ -64,11 +49,9 @@ def print_report(
 ) -> None:
     """Writes the screen to *stream*, as wide and as colourful as it can take."""
     environ = os.environ if environ is None else environ
-    width = _columns(environ) if stream.isatty() else WIDTH
-    color = wants_color(stream, environ)
+    width, color = width_of(stream, environ), wants_color(stream, environ)
     page = render_report(report, width=width, color=color, quiet=quiet, verbose=verbose)
-    encoding = stream.encoding or "utf-8"
-    stream.write(page.encode(encoding, "replace").decode(encoding))
+    write_page(page, stream)
 
 
 def render_report(
@@ -107,29 +90,10 @@ def _plain(
         if any(case.outcome in TROUBLE for case in report.cases) or variants(report.cases):
             return None
         indent = max(len(name) for name, _ in facts) + 2
-        lines = [name.ljust(indent) + _joined(words) for name, words in facts]
+        lines = [name.ljust(indent) + joined(words) for name, words in facts]
         lines.append("")
-    lines += _joined(verdict).split("\n")
-    return "\n".join(lines) if all(_fits(line, width) for line in lines) else None
-
-
-def _joined(words: Words) -> str:
-    return "".join(text for text, _ in words)
-
-
-def _fits(line: str, width: int) -> bool:
-    """Whether the line needs no wrapping for certain: each character of it takes one column."""
-    return len(line) <= width and all(" " <= char <= "~" or char in _NARROW for char in line)
-
-
-def _columns(environ: Mapping[str, str]) -> int:
-    given = environ.get("COLUMNS", "")
-    if given.isdecimal() and len(given) < 5:
-        return int(given)
-    try:
-        return min(os.get_terminal_size().columns, 120) or WIDTH
-    except OSError:
-        return WIDTH
+    lines += joined(verdict).split("\n")
+    return "\n".join(lines) if all(fits(line, width) for line in lines) else None
 
 
 def _facts(report: RunReport, total: Tally) -> Iterator[tuple[str, Words]]:
@@ -137,6 +101,9 @@ def _facts(report: RunReport, total: Tally) -> Iterator[tuple[str, Words]]:
     if total.unpriced:
         names = ", ".join(one_line(name, 40) for name in total.unpriced[:6])
         yield "", [(f"cost unknown for {names}", "yellow")]
+    line = estimate_line(report.estimate, total)
+    if line is not None:
+        yield "planned", [(line, "")]
     yield "cache", [(one_line(cache_line(report, total), 200), "")]
     if report.misses:
         yield "", [(one_line(misses_line(report.misses), 600), "dim")]
@@ -151,24 +118,13 @@ def _facts(report: RunReport, total: Tally) -> Iterator[tuple[str, Words]]:
     for name, text in ratio_lines(report.cost_ratio):
         yield name, [(one_line(text, 300), "")]
     for gate in report.gates[:MOST_ROWS]:
-        yield "gate", _gate(gate)
+        yield "gate", gate_words(gate)
     if len(report.gates) > MOST_ROWS:
         yield "", [(f"and {len(report.gates) - MOST_ROWS} more gates", "dim")]
+    for remedy in report.remedies:
+        yield "remedy", [(one_line(remedy_words(remedy), 300), "")]
     for warning in report.warnings[:MOST_ROWS]:
         yield "warning", [(one_line(warning, 300), "yellow")]
-
-
-def _gate(gate: GateDecision) -> Words:
-    sign, style = _SIGNS[gate.decision]
-    suite = f" {one_line(gate.suite, 60)}" if gate.suite else ""
-    detail = one_line(gate.detail, 300) if gate.detail else _observed(gate)
-    tail = f": {detail}" if detail else ""
-    return [(f"{sign} ", style), (f"{one_line(gate.name, 40)}{suite} {gate.decision}{tail}", "")]
-
-
-def _observed(gate: GateDecision) -> str:
-    parts = [(gate.observed, "observed"), (gate.limit, "limit")]
-    return ", ".join(f"{word} {one_line(value, 60)}" for value, word in parts if value is not None)
 
 
 def _verdict(report: RunReport, total: Tally) -> Words:

@@ -220,6 +220,23 @@ class CostEstimate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Remedy:
+    """One way to bring a run that was refused below its limits.
+
+    Attributes:
+        action: What to write or type.
+        expected: What the run would then be expected to cost.
+        saves: How much less that is.
+        enough: Whether every gate would let the run begin.
+    """
+
+    action: str
+    expected: Picodollars
+    saves: Picodollars
+    enough: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CostRatio:
     """Evals' part of all model spend, as the gate saw it.
 
@@ -290,6 +307,7 @@ class RunReport:
     Attributes:
         estimates: The estimate of each suite that something was to be asked for.
         summary: The sums, where somebody has added them up; ``None``: those of ``cases``.
+        remedies: What would have let a refused run begin, the best first.
         inputs: What the requests were made of, but for the rows.
         misses: Why requests had to be asked, and those that were not asked would have to be.
         gate_specs: When each suite holds, so that shards can be judged again as one.
@@ -305,6 +323,7 @@ class RunReport:
     estimates: Mapping[str, CostEstimate] = field(default_factory=dict)
     cache: CacheInfo = CacheInfo()
     possibly_paid: Picodollars | None = ZERO
+    remedies: tuple[Remedy, ...] = ()
     warnings: tuple[str, ...] = ()
     summary: Summary | None = None
     inputs: Inputs | None = None

@@ -115,6 +115,7 @@ def _assembly(project: Project) -> Assembly:
         project=project,
         load=lambda suite: function_finder(root, folder=(root / suite.path).parent),
         look_only=True,
+        plugins_absent=bool(project.plugins),
     )
 
 

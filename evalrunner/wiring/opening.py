@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 
 from evalrunner.adapters.git import git_state
 from evalrunner.adapters.run_tags import run_tags
-from evalrunner.adapters.state_dir import StateDir, open_state_dir
+from evalrunner.adapters.state_dir import NAME, StateDir, open_state_dir
 from evalrunner.engine.ports import CacheStore, LedgerBook
 from evalrunner.errors import LedgerError, StoreError
 from evalrunner.suite.loaded import LoadedSuite
@@ -59,26 +59,46 @@ class Opened:
 
 
 def open_run(
-    command: Command, project: Project, loaded: Sequence[LoadedSuite], stack: ExitStack
+    command: Command,
+    project: Project,
+    loaded: Sequence[LoadedSuite],
+    stack: ExitStack,
+    *,
+    look_only: bool = False,
 ) -> Opened:
     """Everything that the run needs, closed with the stack.
 
     A cache that cannot be opened costs a warning, and so does a ledger until something has to be paid.
 
+    Args:
+        command: What is asked for.
+        project: The project.
+        loaded: Its suites.
+        stack: What closes everything.
+        look_only: Nothing is made or written: a plan looks at what is there.
+
     Raises:
         ConfigError: The state folder is somebody else's, or the cache's address is of no use.
     """
-    state = open_state_dir(project.root, explicit=command.state_dir)
+    if look_only:
+        state = StateDir(command.state_dir or project.root / NAME)
+    else:
+        state = open_state_dir(project.root, explicit=command.state_dir)
     started = time.time()
     run_id = f"{datetime.fromtimestamp(started, UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
     ceilings = _ceilings(command, project, loaded)
     warnings: list[str] = []
     git = git_state(project.root)
     tags = run_tags(git, os.environ)
-    ledger = _ledger(project, state, run_id, ceilings=ceilings, tags=tags, warnings=warnings)
+    ledger: LedgerBook
+    if look_only and not _has_ledger(project, state):
+        ledger = NoLedger(LedgerError("nothing was ever paid here"))
+    else:
+        ledger = _ledger(project, state, run_id, ceilings=ceilings, tags=tags, warnings=warnings)
     stack.callback(ledger.close)
     plan = store_plan(project, read_only=command.frozen)
-    store, private = _stores(command, project, state, warnings)
+    read_only = command.frozen or look_only
+    store, private = _stores(command, project, state, warnings, read_only=read_only)
     for one in (store, private):
         if one is not None:
             stack.callback(one.close)
@@ -101,14 +121,19 @@ def open_run(
 
 
 def _stores(
-    command: Command, project: Project, state: StateDir, warnings: list[str]
+    command: Command,
+    project: Project,
+    state: StateDir,
+    warnings: list[str],
+    *,
+    read_only: bool,
 ) -> tuple[CacheStore | None, CacheStore | None]:
     """The store, and where what may not leave this machine is kept instead."""
     if command.no_cache:
         return None, None
     try:
-        store = open_store(project, state, read_only=command.frozen)
-        return store, open_private_store(store, project, state, read_only=command.frozen)
+        store = open_store(project, state, read_only=read_only)
+        return store, open_private_store(store, project, state, read_only=read_only)
     except StoreError as error:
         warnings.append(f"no cache in this run: {error.message}{_tail(error.hint)}")
         return None, None
@@ -128,6 +153,11 @@ def _ledger(
     except LedgerError as error:
         warnings.append(f"no ledger in this run: {error.message}{_tail(error.hint)}")
         return NoLedger(error)
+
+
+def _has_ledger(project: Project, state: StateDir) -> bool:
+    """Whether there is a ledger without one being made."""
+    return not project.cost.ledger_url.startswith("sqlite:") or state.ledger.exists()
 
 
 def _tail(hint: str | None) -> str:

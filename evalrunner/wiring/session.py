@@ -40,6 +40,7 @@ from evalrunner.wiring.remember import remember
 from evalrunner.wiring.reuse import Reuse, find_reuse
 from evalrunner.wiring.rows_record import remember_rows
 from evalrunner.wiring.secret_values import secret_values
+from evalrunner.wiring.stores import open_store
 from evalrunner.wiring.suites import Assembly
 from evalrunner.wiring.user_code import function_loader, import_plugins, refusing_loader
 from evalrunner.wiring.watch import Watch
@@ -125,11 +126,11 @@ def _run_and_keep(
 
 
 def load(
-    command: Command, loaded: Sequence[LoadedSuite] | None = None
+    command: Command, loaded: Sequence[LoadedSuite] | None = None, *, with_code: bool = True
 ) -> tuple[Project, Sequence[LoadedSuite]]:
     """The project and the suites of a command, with the environment file and plugins in place.
 
-    Rows of suites that are loaded here are not looked at yet.
+    Rows of suites that are loaded here are not looked at yet. Without *with_code* no plugin is imported.
     """
     if command.verify_sample and (command.frozen or command.no_cache):
         other = "--frozen" if command.frozen else "--no-cache"
@@ -158,7 +159,8 @@ def load(
         project = replace(project, notes=notes)
     if command.safe:
         _refuse_user_code(project, loaded)
-    import_plugins(project.plugins, root=project.root)
+    if with_code:
+        import_plugins(project.plugins, root=project.root)
     return project, loaded
 
 
@@ -227,8 +229,12 @@ def setup_for(
     *,
     reader: StoreReader,
     accounts: Accounts,
+    with_code: bool = True,
 ) -> RunSetup:
-    """A run of these cases, without anybody who answers them."""
+    """A run of these cases, without anybody who answers them.
+
+    Without *with_code* a source of spend that is the user's function is not called.
+    """
     suites = [one.suite for one in opened.loaded]
     return RunSetup(
         suites=suites,
@@ -249,7 +255,9 @@ def setup_for(
         draws=command.repeat,
         habits=lambda: habits_in(opened.ledger, [suite.name for suite in suites]),
         held_in_month=lambda: opened.ledger.held_in_month(opened.started),
-        ratio=_ratio(command, opened),
+        ratio=_ratio(command, opened, with_code=with_code),
+        proxy=assembly.proxy,
+        unused_cache=_unused_cache(command, opened, assembly),
         warnings=[
             *opened.project.notes,
             *opened.warnings,
@@ -260,7 +268,7 @@ def setup_for(
     )
 
 
-def _ratio(command: Command, opened: Opened) -> CostGate | None:
+def _ratio(command: Command, opened: Opened, *, with_code: bool) -> CostGate | None:
     """The gate between testing and production, where there is production to compare with."""
     if not opened.project.cost.production:
         return None
@@ -274,7 +282,7 @@ def _ratio(command: Command, opened: Opened) -> CostGate | None:
         branch=opened.tags.get("branch"),
         max_usd_per_run=opened.ceilings.run,
         offline=command.frozen,
-        user_code=not command.safe,
+        user_code=with_code and not command.safe,
     )
 
 
@@ -310,6 +318,29 @@ def reader_for(command: Command, opened: Opened, accounts: Accounts) -> StoreRea
         private=private,
         likeness=likeness,
     )
+
+
+def _unused_cache(
+    command: Command, opened: Opened, assembly: Assembly
+) -> Callable[[], tuple[str, StoreReader]] | None:
+    """What the cache would answer to a run that was told to ask again."""
+    flags = {
+        "--no-cache": command.no_cache,
+        "--recache": command.recache,
+        "--rejudge": command.rejudge,
+    }
+    given = [flag for flag, set_ in flags.items() if set_]
+    if not given:
+        return None
+
+    def reader() -> tuple[str, StoreReader]:
+        plain = replace(command, no_cache=False, recache=False, rejudge=False)
+        store = opened.store or open_store(opened.project, opened.state, read_only=True)
+        accounts = Accounts(ConfiguredPrices(at=opened.started), assembly.endpoints)
+        found = reader_for(plain, replace(opened, store=store), accounts)
+        return f"leave out {' '.join(given)}", found
+
+    return reader
 
 
 def execution_for(

@@ -33,8 +33,8 @@ class Assembly:
         draws: How often each case is drawn, instead of what the suite says.
         variables: Variables that win over every row's.
         load: Makes the finder of a suite's own functions; without it they are planned and never run.
-        look_only: Whether nothing is to be run (``validate``): files of models are not read, and an
-            unknown check may be one of a plugin's.
+        look_only: Whether nothing is to be run (``validate``): files of models are not read.
+        plugins_absent: Whether plugins were not imported, so that an unknown check may be one of theirs.
         endpoints: Every model and application that was seated, by name.
         applications: The applications among them.
         uncached: The names of applications whose answers may not be kept.
@@ -46,6 +46,7 @@ class Assembly:
     variables: Mapping[str, str] = field(default_factory=dict)
     load: Callable[[Suite], Loader] | None = None
     look_only: bool = False
+    plugins_absent: bool = False
     endpoints: dict[str, Endpoint] = field(default_factory=dict)
     applications: dict[str, Target] = field(default_factory=dict)
     uncached: set[str] = field(default_factory=set)
@@ -137,6 +138,11 @@ class Assembly:
             return error.problems
         return []
 
+    @property
+    def proxy(self) -> Endpoint | None:
+        """The cheap tier's model, where one is configured."""
+        return self._bench().proxy
+
     def _bench(self) -> Bench:
         tiers = self.project.tiers
         frontier = tiers.frontier
@@ -193,7 +199,7 @@ class Assembly:
             application=application,
             target_is_proxy=target_is_proxy,
             load=self.load(suite) if self.load else None,
-            plugins_absent=self.look_only and bool(self.project.plugins),
+            plugins_absent=self.plugins_absent,
         )
 
     def _target_model(self, target: Target, bench: Bench) -> tuple[Endpoint, Tier]:
