@@ -117,6 +117,11 @@ def _facts(report: RunReport, total: Tally) -> Iterator[tuple[str, Words]]:
         yield "paid", [(one_line(paid, 300), "")]
     for name, text in ratio_lines(report.cost_ratio):
         yield name, [(one_line(text, 300), "")]
+    yield from _rulings(report)
+
+
+def _rulings(report: RunReport) -> Iterator[tuple[str, Words]]:
+    """What the gates say, and what follows."""
     for gate in report.gates[:MOST_ROWS]:
         yield "gate", gate_words(gate)
     if len(report.gates) > MOST_ROWS:
