@@ -180,9 +180,14 @@ class DiskStore:
         self._file.close()
 
     @property
+    def path(self) -> Path:
+        """The directory."""
+        return self._file.path.parent
+
+    @property
     def home(self) -> Path | None:
         """The directory that this store writes to; ``None`` where it only reads."""
-        return self._file.path.parent if self._keeps and self._file.writable else None
+        return self.path if self._keeps and self._file.writable else None
 
     def changed(self) -> bool:
         """Whether anybody else may have written to the file since it was first read."""

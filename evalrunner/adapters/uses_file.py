@@ -3,7 +3,8 @@
 A run that used the same answers as an earlier one moves the time of that run's file; a run that used others
 writes a file of its own. The name of a file is the digest of what is in it: the sorted fingerprints, 32
 bytes each. When there are many, the oldest become one, with the newest of their times: an answer may then
-seem to have been used later than it was, never earlier.
+seem to have been used later than it was, never earlier. ``RUN.run`` lists the sets that a run has used, for
+a later one that uses them again without looking.
 """
 
 from __future__ import annotations
@@ -19,36 +20,60 @@ FOLDER = "uses"
 MOST_FILES = 64
 """How many sets are kept apart."""
 
+MOST_RUNS = 64
+MOST_SETS = 16
+"""Of how many sets a run's answers may be made before they become one."""
+
+_BEGAN = ".began"
+_RUN = ".run"
 _KEY_BYTES = 32
 _LARGEST = 256 * 1024**2
 
 
-def note_uses(store: str, fingerprints: Iterable[str]) -> str:
-    """Says that these answers of the store in this folder are used now. Returns the set's name.
+def note_run(
+    store: str, run_id: str, fingerprints: Iterable[str], *, along: str | None = None
+) -> bool:
+    """Says that a run uses these answers of the store in this folder now.
 
-    A disk that takes nothing costs knowledge of this use, and no error.
+    Args:
+        store: The folder.
+        run_id: The run.
+        fingerprints: The answers that it looked up or asked for.
+        along: An earlier run, all of whose answers it uses too.
+
+    Returns:
+        Whether that is known now; not so where nobody knows what the earlier run used. A disk that
+        takes nothing costs knowledge of this use, and no error.
     """
-    data = b"".join(sorted({bytes.fromhex(one) for one in fingerprints}))
-    name = sha256(data).hexdigest()
-    if not data or touch_uses(store, name):
-        return name
     folder = os.path.join(store, FOLDER)
+    names: list[str] = []
+    if along is not None:
+        names = _sets_of(folder, along)
+        if not names or len(names) >= MOST_SETS or not touch_run(store, along):
+            return False
     try:
-        os.makedirs(folder, mode=0o700, exist_ok=True)
-        _write(folder, name, data)
+        _begin(folder)
+        data = b"".join(sorted({bytes.fromhex(one) for one in fingerprints}))
+        if data:
+            names.append(sha256(data).hexdigest())
+            _note(folder, names[-1], data)
+        _write(folder, run_id + _RUN, "\n".join(names).encode())
         _fold(folder)
     except OSError:
-        pass
-    return name
+        return along is None
+    return True
 
 
-def touch_uses(store: str, name: str) -> bool:
-    """Says that the set of that name is used now; false where it is not known here."""
+def touch_run(store: str, run_id: str) -> bool:
+    """Says that what the run used is used again now; false where it is not known what that was."""
+    folder = os.path.join(store, FOLDER)
+    names = _sets_of(folder, run_id)
     try:
-        os.utime(os.path.join(store, FOLDER, name))
+        for name in names:
+            os.utime(os.path.join(folder, name))
     except OSError:
         return False
-    return True
+    return bool(names)
 
 
 def last_uses(store: str) -> dict[str, float]:
@@ -60,8 +85,42 @@ def last_uses(store: str) -> dict[str, float]:
     return found
 
 
+def known_since(store: str) -> float | None:
+    """Since when uses are written down here; ``None`` where none ever was."""
+    try:
+        return os.stat(os.path.join(store, FOLDER, _BEGAN)).st_mtime
+    except OSError:
+        return None
+
+
+def _begin(folder: str) -> None:
+    os.makedirs(folder, mode=0o700, exist_ok=True)
+    path = os.path.join(folder, _BEGAN)
+    if not os.path.exists(path):
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600))
+
+
+def _note(folder: str, name: str, data: bytes) -> None:
+    try:
+        os.utime(os.path.join(folder, name))
+    except FileNotFoundError:
+        _write(folder, name, data)
+
+
+def _sets_of(folder: str, run_id: str) -> list[str]:
+    """The names of the sets that a run has used; none where that is not known."""
+    try:
+        with open(os.path.join(folder, run_id + _RUN), "rb") as file:
+            names = file.read(_LARGEST).decode("ascii", "replace").split()
+    except OSError:
+        return []
+    return names if all(len(name) == 64 and name.isalnum() for name in names) else []
+
+
 def _fold(folder: str) -> None:
-    """Makes one file of the oldest half, once there are too many."""
+    """Makes one file of the oldest half of the sets, once there are too many; forgets old runs."""
+    for _, path in _dated(folder, _RUN)[:-MOST_RUNS]:
+        os.unlink(path)
     dated = _dated(folder)
     if len(dated) <= MOST_FILES:
         return
@@ -75,13 +134,16 @@ def _fold(folder: str) -> None:
             os.unlink(path)
 
 
-def _dated(folder: str) -> list[tuple[float, str]]:
+def _dated(folder: str, ending: str = "") -> list[tuple[float, str]]:
+    """The files whose names have this ending, the oldest first."""
     try:
         with os.scandir(folder) as found:
             return sorted(
                 (entry.stat(follow_symlinks=False).st_mtime, entry.path)
                 for entry in found
-                if entry.is_file(follow_symlinks=False) and not entry.name.startswith(".")
+                if os.path.splitext(entry.name)[1] == ending
+                and entry.is_file(follow_symlinks=False)
+                and not entry.name.startswith(".")
             )
     except OSError:
         return []

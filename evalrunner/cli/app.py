@@ -20,6 +20,10 @@ COMMANDS: Final = {
         "evalrunner.cli.action:action",
         "Run as a step of a GitHub workflow; action.yml calls it.",
     ),
+    "cache": (
+        "evalrunner.cli.cache:cache",
+        "Look after the cache: stats, verify, prune, clear, export, import, similar.",
+    ),
     "compare": (
         "evalrunner.cli.compare:compare",
         "Pair two runs by case: regressions, improvements, significance.",

@@ -32,6 +32,7 @@ from evalrunner.values.project import Project
 from evalrunner.values.result import CaseResult, RunReport
 from evalrunner.wiring.command import Command
 from evalrunner.wiring.opening import Opened, open_run
+from evalrunner.wiring.remember_uses import remember_uses
 from evalrunner.wiring.session import assembly_for, execution_for, keep, reader_for, setup_for
 from evalrunner.wiring.user_code import import_plugins
 
@@ -193,7 +194,9 @@ class LiveRun:
                 stopped=stopped,
                 further=tuple(started.further.values()),
             )
-            return keep(started.opened, self._assembly, report)
+            shown = keep(started.opened, self._assembly, report)
+            remember_uses(shown, state=started.opened.state, store=started.opened.store)
+            return shown
 
     def _begun(self) -> _Started:
         assert self._started is not None  # whoever needs it has called start()

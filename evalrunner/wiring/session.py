@@ -37,6 +37,7 @@ from evalrunner.wiring.no_ledger import NoLedger
 from evalrunner.wiring.opening import Opened, open_run
 from evalrunner.wiring.past_runs import failed_in, load_run
 from evalrunner.wiring.remember import remember
+from evalrunner.wiring.remember_uses import remember_uses
 from evalrunner.wiring.reuse import Reuse, find_reuse
 from evalrunner.wiring.rows_record import remember_rows
 from evalrunner.wiring.secret_values import secret_values
@@ -120,6 +121,7 @@ def _run_and_keep(
     report, around = _run(command, opened, assembly, progress, reuse=reuse, changed=changed)
     document = reuse.document if reuse else to_json
     shown = keep(opened, assembly, report, document, around=around, reuse=reuse)
+    remember_uses(shown, state=opened.state, store=opened.store, reuse=reuse)
     remember(command, shown, opened=opened, assembly=assembly)
     remember_rows(command, shown, opened=opened, assembly=assembly, reuse=reuse)
     return shown

@@ -26,6 +26,7 @@ from evalrunner.adapters.unchanged_file import (
     selection_of,
     status_of,
 )
+from evalrunner.adapters.uses_file import touch_run
 from evalrunner.wiring.store_mark import identity_at
 
 TYPE_CHECKING = False
@@ -70,6 +71,7 @@ def _holds(record: Mapping[str, Any], root: str, store: str) -> bool:
             for folder, known in record["folders"].items()
         )
         and record["store"] == identity_at(record["mark"], record["namespace"], store, os.environ)
+        and touch_run(store, record["plain"]["answered_from"])
     )
 
 
