@@ -198,6 +198,7 @@ def test_hostile_documents_are_refused_by_name(name: str) -> None:
 
 
 @pytest.mark.fuzz
+@pytest.mark.timeout(1200)
 @given(
     path=st.lists(st.integers(0, 30), min_size=1, max_size=6),
     value=st.none()
