@@ -54,7 +54,7 @@ def days_of(connection: sqlite3.Connection, since: float, until: float) -> Seque
 _RUNS: Final = """SELECT date(CAST(at AS INTEGER), 'unixepoch'), count(*) FROM (
         SELECT run_id, min(at) AS at FROM (
             SELECT run_id, at FROM origins UNION ALL SELECT run_id, at FROM runs
-        ) WHERE at >= ?1 AND at < ?2 GROUP BY run_id
+        ) WHERE at >= ? AND at < ? GROUP BY run_id
     ) GROUP BY 1"""
 
 

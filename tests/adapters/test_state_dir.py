@@ -37,6 +37,7 @@ def test_the_folder_explains_itself_and_is_ignored(tmp_path: Path, state: StateD
         "README",
         "runs",
         "calibration",
+        "spend",
     }
 
 
