@@ -100,6 +100,16 @@ class Service:
                 connection.close()
             self._idle.clear()
 
+    def last_words(self) -> str:
+        """The end of what the process has written for people, such as why it could not start."""
+        try:
+            with open(
+                os.path.join(os.path.dirname(self.place), "log"), encoding="utf-8", errors="replace"
+            ) as log:
+                return log.read()[-4000:].strip()
+        except OSError:
+            return ""
+
     def _begin(self) -> None:
         if self._prepare is not None:
             self._prepare()
@@ -161,6 +171,8 @@ class Host:
         with self._lock:
             if self._process is None:
                 self._process = self._start()
+                # Were it open here as well, callers of a process that died would wait for ever.
+                self._listener.close()
 
     def start_when_called(self) -> None:
         """Starts the process when the first worker calls; a thread waits for that."""
@@ -179,14 +191,6 @@ class Host:
             self._process.kill()
             self._process.wait()
         shutil.rmtree(self._folder, ignore_errors=True)
-
-    def last_words(self) -> str:
-        """The end of what the process has written for people, such as why it could not start."""
-        try:
-            with open(os.path.join(self._folder, "log"), encoding="utf-8", errors="replace") as log:
-                return log.read()[-4000:].strip()
-        except OSError:
-            return ""
 
     def _wait(self) -> None:
         with suppress(OSError, ValueError):  # the session ended, and closed it

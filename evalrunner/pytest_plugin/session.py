@@ -80,8 +80,8 @@ class Evals:
         return Service(self._config.workerinput[WORKER_KEY])  # type: ignore[attr-defined]  # xdist's
 
     def explained(self, error: ServiceError) -> str:
-        """The error for people; a service that died has left its last words to its owner."""
-        words = self._host.last_words() if self._host and error.kind == "Gone" else ""
+        """The error for people; a service that died has left its last words."""
+        words = self.service.last_words() if error.kind == "Gone" else ""
         return f"evalrunner: {error}" + (f"\n{words}" if words else "")
 
     def conclude(self, *, stopped: int | None, complete: bool) -> dict[str, Any]:

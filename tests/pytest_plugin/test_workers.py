@@ -130,6 +130,41 @@ def test_the_service_ends_with_the_session_that_was_killed(workspace: Workspace)
     assert kept.possibly_paid
 
 
+STILLBORN = """
+import evalrunner.pytest_plugin.service as service
+service._PROGRAM = "raise SystemExit('no room for me')"
+"""
+
+MURDER = """
+import os, signal
+from evalrunner.pytest_plugin.session import evals_of
+
+def pytest_runtest_call(item):
+    if item.name == "s/r1":
+        os.kill(evals_of(item.config).host._process.pid, signal.SIGKILL)
+"""
+
+
+@pytest.mark.parametrize("options", [(), ("-n", "1")], ids=["alone", "workers"])
+def test_a_service_that_cannot_start_says_why(
+    workspace: Workspace, options: tuple[str, ...]
+) -> None:
+    workspace.suite(n=2, checks=HOLDS)
+    workspace.write("conftest.py", STILLBORN)
+    ended = pytest_session(workspace, *options)
+    assert ended.code in {1, 2}
+    assert "no room for me" in ended.out
+    assert "Traceback" not in ended.out
+
+
+def test_a_service_that_dies_fails_what_is_left(workspace: Workspace) -> None:
+    workspace.suite(n=3, checks=HOLDS)
+    workspace.write("conftest.py", MURDER)
+    ended = pytest_session(workspace)
+    assert (ended.code, ended.counts) == (1, {"failed": 2, "passed": 1}), ended.out
+    assert "the process that answers evals has gone" in ended.out
+
+
 def test_ctrl_c_keeps_what_was_answered(workspace: Workspace) -> None:
     with FakeProvider(answer, latency_seconds=0.2) as provider:
         workspace.configure(provider.base_url)
