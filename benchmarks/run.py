@@ -31,7 +31,9 @@ def options() -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "--goals", default=",".join(map(str, range(1, 15))), help="numbers, as in 1,2,4; or none"
+        "--goals",
+        default=",".join(map(str, [*range(1, 15), 20, 21])),
+        help="numbers, as in 1,2,4; or none",
     )
     parser.add_argument("--peers", action=argparse.BooleanOptionalAction, default=False,
                         help="install and measure the peers too (default: use known figures)")  # fmt: skip

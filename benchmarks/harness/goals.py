@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from harness import goals_promises as promises
+from harness import goals_pytest as plugin
 from harness import goals_speed as speed
 from harness import goals_stores as stores
 from harness.bench import Bench
@@ -34,6 +35,8 @@ GOALS: dict[int, tuple[str, Goal]] = {
     15: ("ten times the rows (on request)", promises.big),
     16: ("warm on a server (on request)", stores.warm_on_a_server),
     17: ("a million entries (on request)", stores.a_million_entries),
+    20: ("pytest: a run without evals", plugin.guest),
+    21: ("pytest: a session beside evalrunner run", plugin.sessions),
 }
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from functools import lru_cache
 from pathlib import Path
 from typing import Final
@@ -42,7 +41,11 @@ def _project(folder: Path) -> Path | None:
 def _configures(path: Path) -> bool:
     try:
         text = path.read_bytes()
-        return b"evalrunner" in text and "evalrunner" in tomllib.loads(text.decode())["tool"]
+        if b"evalrunner" not in text:
+            return False
+        import tomllib  # seldom needed, and nothing that pytest has loaded already
+
+        return "evalrunner" in tomllib.loads(text.decode())["tool"]
     except (OSError, ValueError, KeyError, TypeError):
         return False
 

@@ -23,7 +23,7 @@ def pytest_unconfigure(config):
 
 IMPORTED = """
 import json, sys
-import pytest, pluggy, tomllib
+import pytest
 before = set(sys.modules)
 import evalrunner.pytest_plugin.hooks
 print(json.dumps(sorted(set(sys.modules) - before)))
