@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Generator
 from pathlib import Path
@@ -84,6 +85,8 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
     """Tells one of xdist's workers where the service will be."""
+    if os.name != "posix":
+        return  # no Unix sockets, and so no evals: whoever wants some is told so
     host = evals_of(node.config).host
     host.start_when_called()
     node.workerinput[WORKER_KEY] = host.place

@@ -55,6 +55,10 @@ class Evals:
     def service(self) -> Service:
         """The service; it is started by the first question."""
         if self._service is None:
+            if os.name != "posix":
+                raise pytest.UsageError(
+                    "evals need Unix sockets, which this platform does not have"
+                )
             self._service = self._reach()
         return self._service
 

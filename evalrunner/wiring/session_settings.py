@@ -13,6 +13,7 @@ from typing import Any, Self
 from evalrunner.errors import UsageError
 from evalrunner.values.money import Picodollars, from_usd
 from evalrunner.wiring.command import Command
+from evalrunner.wiring.publish import FORMATS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,8 +66,12 @@ class Settings:
         """What is asked of one project's run.
 
         Raises:
-            UsageError: A ceiling is no amount of dollars.
+            UsageError: A ceiling is no amount of dollars, or a report is of no format that we know.
         """
+        for name in self.outputs:
+            if not name.endswith(tuple(FORMATS)):
+                known = " ".join(FORMATS)
+                raise UsageError(f"--eval-output {name!r} ends in no known format; known: {known}")
         return Command(
             start=root,
             argv=self.arguments,

@@ -38,7 +38,7 @@ class Ended:
     def reported(self) -> Counter[str]:
         """How often each test was reported with a verdict (needs ``-v``)."""
         found = re.findall(
-            r"(?:(?:PASSED|FAILED|SKIPPED) (\S+)\s*$)|(?:^(\S+::\S+).* (?:PASSED|FAILED|SKIPPED))",
+            r"(?:^\[gw.* (?:PASSED|FAILED|SKIPPED) (\S+)\s*$)|(?:^(\S+::\S+).* (?:PASSED|FAILED|SKIPPED))",
             self.out,
             re.MULTILINE,
         )

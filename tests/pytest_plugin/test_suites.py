@@ -155,6 +155,23 @@ def test_a_ceiling_refuses_the_start_or_stops_on_the_way(
     assert 0 < sum(provider.calls.values()) < 6
 
 
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        ("--eval-output=run.txt", "ends in no known format; known: .junit.xml .json"),
+        ("--eval-max-usd=much", "'much' is not an amount of dollars"),
+    ],
+)
+def test_options_that_cannot_be_used_are_said_before_anybody_is_asked(
+    workspace: Workspace, provider: FakeProvider, option: str, said: str
+) -> None:
+    workspace.suite(n=1, checks=HOLDS)
+    ended = pytest_session(workspace, option)
+    assert (ended.code, said in ended.out) == (2, True), ended.out
+    assert "Traceback" not in ended.out
+    assert sum(provider.calls.values()) == 0
+
+
 def test_recache_asks_again(workspace: Workspace, provider: FakeProvider) -> None:
     workspace.suite(n=2, checks=HOLDS)
     pytest_session(workspace)
