@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,8 +24,10 @@ from evalrunner.reports.workflow_commands import commands_for, error, notice
 from evalrunner.suite.root import find_root
 from evalrunner.values.result import RunReport
 from evalrunner.verdict.changes import compare_runs
-from evalrunner.wiring.action_comment import say_in_comment
+from evalrunner.wiring.action_comment import github_of, say_in_comment
 from evalrunner.wiring.action_inputs import ActionInputs, read_inputs
+from evalrunner.wiring.action_ledger import ARTIFACT as LEDGER
+from evalrunner.wiring.action_ledger import keep_rows, take_in_window
 from evalrunner.wiring.action_outcome import no_outputs, outcome_of, outputs_of, step_code
 from evalrunner.wiring.action_trigger import Trigger, Trust, read_trigger
 from evalrunner.wiring.command import Command
@@ -78,7 +81,10 @@ def run_step(environ: Mapping[str, str]) -> int:
     try:
         step = _step(environ)
         command, remark = _command(step)
+        began = time.time()
+        _take_in_ledgers(step, command)
         report = run_command(command)
+        keep_rows(command, began, _temp(environ) / LEDGER)
     except EvalRunnerError as problem:
         _say(error(problem.message))
         append_outputs(environ.get("GITHUB_OUTPUT", ""), no_outputs())
@@ -184,6 +190,15 @@ def _publish(step: Step, report: RunReport, remark: str) -> None:
         )
         if problem:
             _say(notice(problem))
+
+
+def _take_in_ledgers(step: Step, command: Command) -> None:
+    token = step.inputs.github_token
+    if not token or command.frozen:
+        return
+    problem = take_in_window(command, github_of(step.trigger, token, step.environ))
+    if problem:
+        _say(notice(problem))
 
 
 def _against(step: Step, report: RunReport) -> Against | None:

@@ -32,7 +32,7 @@ def say_in_comment(
     if not token:
         return "no comment: the input github-token is empty"
     try:
-        github = _github(trigger, token, environ)
+        github = github_of(trigger, token, environ)
         _say(github, trigger.number, text, _authors(environ))
     except GithubError as error:
         return f"no comment: {error.message}"
@@ -58,7 +58,7 @@ def comment_on_fork(environ: Mapping[str, str], *, token: str) -> str | None:
             f"the event {trigger.event!r} follows no other run", hint="use `on: workflow_run`"
         )
     try:
-        github = _github(trigger, token, environ)
+        github = github_of(trigger, token, environ)
         report = _report_of(github, trigger.run_id)
         numbers = [
             number for number, head in github.open_pull_requests() if head == trigger.head_sha
@@ -71,7 +71,8 @@ def comment_on_fork(environ: Mapping[str, str], *, token: str) -> str | None:
     return None if numbers else "no comment: no open pull request has this head"
 
 
-def _github(trigger: Trigger, token: str, environ: Mapping[str, str]) -> Github:
+def github_of(trigger: Trigger, token: str, environ: Mapping[str, str]) -> Github:
+    """The repository of the trigger, where the runner says that the API listens."""
     url = environ.get("GITHUB_API_URL") or "https://api.github.com"
     return Github(trigger.repository, token, api_url=url)
 

@@ -9,6 +9,7 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Any
@@ -34,6 +35,11 @@ class FakeGithub:
         self.comments.append(found)
         return found
 
+    def _artifact(self, number: int, name: str) -> dict[str, Any]:
+        run = {"id": 5, "repository_id": 1, "head_repository_id": 1}
+        created = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
+        return {"id": number + 1, "name": name, "created_at": created, "workflow_run": run}
+
     def answer(self, method: str, path: str, body: dict[str, Any]) -> Any:
         """What a route answers."""
         path, _, query = path.partition("?")
@@ -48,9 +54,8 @@ class FakeGithub:
             return found
         if path == "/repos/o/r/pulls":
             return self.pulls if page == 1 else []
-        if re.fullmatch(r"/repos/o/r/actions/runs/\d+/artifacts", path):
-            names = enumerate(self.artifacts)
-            return {"artifacts": [{"id": number + 1, "name": name} for number, name in names]}
+        if re.fullmatch(r"/repos/o/r/actions(/runs/\d+)?/artifacts", path):
+            return {"artifacts": [self._artifact(*each) for each in enumerate(self.artifacts)]}
         if match := re.fullmatch(r"/repos/o/r/actions/artifacts/(\d+)/zip", path):
             return list(self.artifacts.values())[int(match[1]) - 1]
         return None

@@ -177,6 +177,6 @@ class Repository:
         log = self.state / "caches.log"
         return log.read_text().splitlines() if log.exists() else []
 
-    def artifact(self, name: str) -> bytes:
-        """A file of the report that was kept."""
-        return (self.state / "artifacts/evalrunner-report" / name).read_bytes()
+    def artifact(self, name: str, *, of: str = "evalrunner-report") -> bytes:
+        """A file of an artifact that was kept."""
+        return (self.state / "artifacts" / of / name).read_bytes()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import pytest
 
@@ -205,3 +206,24 @@ def test_hostile_inputs_are_refused_in_one_line(
     assert ended.code != 0 and not mark.exists() and asked(provider) == 0
     assert ended.outputs["outcome"] == "error", ended.log
     assert set(ended.outputs) == OUTPUTS
+
+
+def test_a_runner_that_starts_empty_knows_what_earlier_runs_paid(
+    repository: Repository, provider: FakeProvider, github: FakeGithub
+) -> None:
+    config = (repository.root / "evalrunner.yaml").read_text()
+    production = "cost: {production: [{source: fixed, usd_per_month: 10000}]}\n"
+    repository.write("evalrunner.yaml", config + production)
+    repository.commit("production is known")
+    assert repository.run("push", repository.push()).code == 0
+    first = repository.artifact("ledger.json", of="evalrunner-ledger")
+    shutil.rmtree(repository.state / "caches")
+    github.artifacts = {"evalrunner-ledger": zipped({"ledger.json": first})}
+    repository.rows("four")
+    repository.commit("another row")
+    ended = repository.run("push", repository.push())
+    assert ended.code == 0 and "are not here" not in ended.log, ended.log
+    report = json.loads(repository.artifact("run.json"))
+    both = report["cost_ratio"]["testing_usd"]
+    assert float(both) > float(report["summary"]["cost"]["incurred_usd"]) > 0
+    assert asked(provider) == 4
