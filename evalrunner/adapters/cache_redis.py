@@ -24,7 +24,8 @@ from evalrunner.adapters.resp_wire import (
 )
 from evalrunner.adapters.seal import Kept, Listed, Seal
 from evalrunner.adapters.server_address import ServerAddress
-from evalrunner.adapters.server_identity import IDENTITY_FIELD, hash_key
+from evalrunner.adapters.server_identity import hash_key
+from evalrunner.adapters.server_name import FIELD
 from evalrunner.engine.ports import StoreStats
 from evalrunner.values.fingerprint import Fingerprint
 
@@ -171,7 +172,7 @@ class RedisStore:
 
         ``""`` while nothing was ever stored, or where the server does not answer.
         """
-        replies = self._ask([[b"HMGET", self._hash, IDENTITY_FIELD]], keys=1)
+        replies = self._ask([[b"HMGET", self._hash, FIELD]], keys=1)
         values = replies[0] if replies else None
         name = values[0] if isinstance(values, list) and values else None
         return name.decode("ascii", "replace") if isinstance(name, bytes) else ""
@@ -180,7 +181,7 @@ class RedisStore:
         """How the server is, for a report on its health."""
         commands: list[Command] = [
             [b"HLEN", self._hash],
-            [b"HMGET", self._hash, IDENTITY_FIELD],
+            [b"HMGET", self._hash, FIELD],
             [b"INFO", b"server"],
             [b"INFO", b"memory"],
         ]
@@ -210,7 +211,7 @@ class RedisStore:
             for field, raw in pairs:
                 if isinstance(field, bytes) and isinstance(raw, bytes) and field not in seen:
                     seen.add(field)  # a server that makes room meanwhile may tell of one twice
-                    if field != IDENTITY_FIELD:
+                    if field != FIELD:
                         yield self._listed(Fingerprint(field.hex()), raw)
             if cursor == b"0":
                 return
@@ -221,7 +222,7 @@ class RedisStore:
             return 0
         name = os.urandom(16).hex().encode()
         chunks = _chunks(iter(keys), READ_CHUNK)
-        commands: list[Command] = [[b"HSET", self._hash, IDENTITY_FIELD, name]]
+        commands: list[Command] = [[b"HSET", self._hash, FIELD, name]]
         commands += [[b"HDEL", self._hash, *map(_field, chunk)] for chunk in chunks]
         return self._count(self._ask(commands, keys=len(keys))[1:])
 
@@ -230,7 +231,7 @@ class RedisStore:
         if not self._writable:
             return 0
         commands: list[Command] = [
-            [b"HDEL", self._hash, IDENTITY_FIELD],
+            [b"HDEL", self._hash, FIELD],
             [b"HLEN", self._hash],
             [b"UNLINK", self._hash],
         ]
@@ -250,7 +251,7 @@ class RedisStore:
         return sum(reply for reply in replies if isinstance(reply, int))
 
     def _storing(self, sealed: Mapping[Fingerprint, bytes]) -> Iterator[Command]:
-        yield [b"HSETNX", self._hash, IDENTITY_FIELD, os.urandom(16).hex().encode()]
+        yield [b"HSETNX", self._hash, FIELD, os.urandom(16).hex().encode()]
         for chunk in _chunks(iter(sealed), WRITE_CHUNK):
             fields = list(map(_field, chunk))
             pairs = zip(fields, map(sealed.__getitem__, chunk), strict=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from typing import Final
 
 from evalrunner.adapters.envelope import EPOCH
 from evalrunner.adapters.resp_wire import (
@@ -13,10 +12,8 @@ from evalrunner.adapters.resp_wire import (
     ServerGoneError,
 )
 from evalrunner.adapters.server_address import server_address
+from evalrunner.adapters.server_name import FIELD
 from evalrunner.errors import ConfigError
-
-IDENTITY_FIELD: Final = b"evalrunner-identity"
-"""Where the name lies in the hash; the fields of entries have 32 bytes."""
 
 
 def hash_key(namespace: str) -> str:
@@ -29,13 +26,13 @@ def hash_key(namespace: str) -> str:
     return f"evalrunner:{EPOCH}:{namespace}"
 
 
-def identity_of_server(url: str, namespace: str) -> str:
+def identity_of_server(url: str, hash_name: str) -> str:
     """The name that the store was given with its first entry; ``""`` where it has none or nobody answers.
 
     It is gone with the entries: when the store is cleared, pruned or evicted, and on another server.
     """
     deadline = time.monotonic() + SILENCE_SECONDS
-    command = [b"HMGET", hash_key(namespace).encode("utf-8", "surrogatepass"), IDENTITY_FIELD]
+    command = [b"HMGET", hash_name.encode("utf-8", "surrogatepass"), FIELD]
     try:
         connection = RespConnection(server_address(url), deadline=deadline)
     except (ConfigError, ServerGoneError, ServerError):

@@ -38,8 +38,7 @@ from evalrunner.values.summary import Summary
 from evalrunner.verdict.summary import from_store, summary_of
 from evalrunner.wiring.command import Command
 from evalrunner.wiring.opening import Opened
-from evalrunner.wiring.store_mark import identity_at, mark_of
-from evalrunner.wiring.stores import namespace_of
+from evalrunner.wiring.store_mark import hash_of, identity_of, mark_of
 from evalrunner.wiring.suites import Assembly
 
 _VERDICTS = (Outcome.PASSED, Outcome.FAILED)
@@ -70,7 +69,7 @@ def remember(
         return
     if not all(will_repeat(case) for case in report.cases):
         return
-    identity = identity_at(mark, namespace_of(project), str(state.cache), os.environ)
+    identity = identity_of(project, mark, str(state.cache), os.environ)
     if mark and (not identity or store.stats().degraded):
         return  # some of the answers may lie here, and not on the server
     here = os.path.relpath(command.start or Path.cwd(), project.root)
@@ -80,7 +79,7 @@ def remember(
         "folders": folders_of(command, project),
         "models": models_of(assembly),
         "mark": mark,
-        "namespace": namespace_of(project),
+        "hash": hash_of(project, mark),
         "store": identity,
         "exit_code": report.run.exit_code,
         **_said(report),

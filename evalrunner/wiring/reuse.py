@@ -36,8 +36,7 @@ from evalrunner.verdict.summary import summarise
 from evalrunner.wiring.command import Command
 from evalrunner.wiring.remember import models_of
 from evalrunner.wiring.rows_record import RowsRecord, SuiteRows, record_key, settings_of, stored
-from evalrunner.wiring.store_mark import identity_at, mark_of
-from evalrunner.wiring.stores import namespace_of
+from evalrunner.wiring.store_mark import identity_of, mark_of
 from evalrunner.wiring.suites import Assembly
 
 MOST_CHANGED = 0.5
@@ -196,7 +195,7 @@ def find_reuse(
         return None
     mark = mark_of(project, os.environ)
     folder = str(state / "cache")
-    if mark is None or record.store != identity_at(mark, namespace_of(project), folder, os.environ):
+    if mark is None or record.store != identity_of(project, mark, folder, os.environ):
         return None
     earlier = _earlier(state / "runs", record)
     if earlier is None:

@@ -22,8 +22,7 @@ from evalrunner.wiring.command import Command
 from evalrunner.wiring.known_project import known_form, record_name
 from evalrunner.wiring.opening import Opened
 from evalrunner.wiring.remember import folders_of, is_closed, is_ordinary, models_of, will_repeat
-from evalrunner.wiring.store_mark import identity_at, mark_of
-from evalrunner.wiring.stores import namespace_of
+from evalrunner.wiring.store_mark import identity_of, mark_of
 from evalrunner.wiring.suites import Assembly
 
 if TYPE_CHECKING:
@@ -175,7 +174,7 @@ def remember_rows(
     twins = any(_NUMBERED_TWIN.search(case.case.id) for case in report.cases)
     if shared or twins or not is_closed(project, loaded, assembly):
         return
-    identity = identity_at(mark, namespace_of(project), str(state.cache), os.environ)
+    identity = identity_of(project, mark, str(state.cache), os.environ)
     if mark and (not identity or store.stats().degraded):
         return
     suites = _suites(project, loaded, report.cases, reuse)

@@ -35,8 +35,22 @@ def mark_of(project: Project, environ: Mapping[str, str]) -> str | None:
     return cache.url if is_server and not has_password else None
 
 
-def identity_at(mark: str, namespace: str, folder: str, environ: Mapping[str, str]) -> str:
-    """The identity of the store that the mark leads to now; *folder* is that of the ordinary disk store."""
+def hash_of(project: Project, mark: str) -> str:
+    """The hash on a server that holds the project's entries; ``""`` where a file does."""
+    if mark == ORDINARY_DISK:
+        return ""
+    from evalrunner.adapters.server_identity import hash_key
+
+    return hash_key(project.cache.namespace or "default")
+
+
+def identity_of(project: Project, mark: str, folder: str, environ: Mapping[str, str]) -> str:
+    """The identity of the project's store now; *folder* is that of the ordinary disk store."""
+    return identity_at(mark, hash_of(project, mark), folder, environ)
+
+
+def identity_at(mark: str, hash_name: str, folder: str, environ: Mapping[str, str]) -> str:
+    """The same from what a record knows."""
     url = environ.get(URL_VARIABLE, "")
     if mark == ORDINARY_DISK:
         return "" if url else identity_of_file(os.path.join(folder, "cache.db"))
@@ -44,7 +58,12 @@ def identity_at(mark: str, namespace: str, folder: str, environ: Mapping[str, st
         mark = url
     if not mark.startswith(("redis:", "rediss:")):
         return ""
-    # Only here, since most stores are files.
+    # Only here, since most stores are files; and the second only where the first is not enough.
+    from evalrunner.adapters.server_name import quick_name
+
+    name = quick_name(mark, hash_name, environ)
+    if name is not None:
+        return name
     from evalrunner.adapters.server_identity import identity_of_server
 
-    return identity_of_server(mark, namespace)
+    return identity_of_server(mark, hash_name)

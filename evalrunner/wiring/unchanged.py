@@ -70,7 +70,7 @@ def _holds(record: Mapping[str, Any], root: str, store: str) -> bool:
             listing_of(os.path.join(root, folder)) == known
             for folder, known in record["folders"].items()
         )
-        and record["store"] == identity_at(record["mark"], record["namespace"], store, os.environ)
+        and record["store"] == identity_at(record["mark"], record["hash"], store, os.environ)
         and touch_run(store, record["plain"]["answered_from"])
     )
 
