@@ -14,7 +14,10 @@ from pathlib import Path
 
 import pytest
 
+from evalrunner.adapters.ledger_redis import RedisLedger
 from evalrunner.adapters.ledger_sqlite import SqliteLedger
+from evalrunner.adapters.server_address import server_address
+from tests.servers import Server
 
 ROOT = Path(__file__).parents[2]
 DEAREST = 1000
@@ -22,14 +25,23 @@ DEAREST = 1000
 WORKER = """
 import os, random, signal, sys
 from pathlib import Path
+from evalrunner.adapters.ledger_redis import RedisLedger
 from evalrunner.adapters.ledger_sqlite import SqliteLedger
+from evalrunner.adapters.server_address import server_address
 from evalrunner.engine.ports import Attempt, Settlement
 from evalrunner.values.ceilings import Ceilings
 from evalrunner.values.exchange import Tier
 
-path, bill, seed, number, cap, concurrency, deadly = Path(sys.argv[1]), sys.argv[2], *map(int, sys.argv[3:])
+place, bill, seed, number, cap, concurrency, deadly = *sys.argv[1:3], *map(int, sys.argv[3:])
 rng = random.Random(seed * 1000 + number)
-ledger = SqliteLedger(path, run_id="r", ceilings=Ceilings(run=cap), busy_seconds=60)
+ceilings = Ceilings(run=cap)
+if place.startswith("redis:"):
+    url, _, namespace = place.partition("#")
+    address = server_address(url)
+    ledger = RedisLedger(
+        address, namespace=namespace, run_id="r", ceilings=ceilings, patience_seconds=60)
+else:
+    ledger = SqliteLedger(Path(place), run_id="r", ceilings=ceilings, busy_seconds=60)
 provider = os.open(bill, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 
 def perhaps_die():
@@ -61,15 +73,31 @@ while refused < 3 or flying:
 """
 
 
-def run_schedule(folder: Path, seed: int) -> None:
+def opened(place: str) -> SqliteLedger | RedisLedger:
+    url, _, namespace = place.partition("#")
+    if namespace:
+        return RedisLedger(server_address(url), namespace=namespace, run_id="r")
+    return SqliteLedger(Path(place), run_id="r")
+
+
+def run_schedule(place: str, bill: Path, seed: int, *, most_processes: int) -> None:
     rng = random.Random(seed)
     cap = rng.choice((5_000, 50_000, 200_000))
-    processes, deadly = rng.randint(1, 8), rng.randint(0, 1)
-    path, bill = folder / "ledger.sqlite3", folder / "bill"
+    processes, deadly = rng.randint(1, most_processes), rng.randint(0, 1)
+    widths = (1, 2, 8, 64, 256, rng.randint(1, 256))
     workers = [
         subprocess.Popen(
-            [sys.executable, "-c", WORKER, path, bill]
-            + [str(n) for n in (seed, number, cap, rng.choice((1, 2, 8, 64, 256)), deadly)],
+            [sys.executable, "-c", WORKER, place, bill]
+            + [
+                str(n)
+                for n in (
+                    seed,
+                    number,
+                    cap,
+                    rng.choice(widths),
+                    deadly,
+                )
+            ],
             cwd=ROOT,
             stderr=subprocess.PIPE,
             text=True,
@@ -82,7 +110,7 @@ def run_schedule(folder: Path, seed: int) -> None:
 
     paid = dict(line.split() for line in bill.read_text().splitlines())
     provider = sum(map(int, paid.values()))
-    ledger = SqliteLedger(path, run_id="r")
+    ledger = opened(place)
     spent, open_ = ledger.spent("r"), ledger.open_reservations("r")
     assert spent is not None
     assert open_ is not None
@@ -96,12 +124,12 @@ def run_schedule(folder: Path, seed: int) -> None:
 
 
 @pytest.mark.kill
+@pytest.mark.parametrize("kind", ["file", "server"])
 def test_no_schedule_of_processes_and_kills_passes_the_ceiling(
-    tmp_path: Path, rounds: Callable[[int, int], int]
+    kind: str, tmp_path: Path, rounds: Callable[[int, int], int], server: Server
 ) -> None:
-    for _ in range(rounds(10, 500)):
+    for _ in range(rounds(6, 300)):
         seed = random.randrange(2**31)
         print(f"seed {seed}")  # noqa: T201  # pytest shows it when the test fails
-        folder = tmp_path / str(seed)
-        folder.mkdir()
-        run_schedule(folder, seed)
+        place = f"{server.url}#{seed}" if kind == "server" else str(tmp_path / f"{seed}.sqlite3")
+        run_schedule(place, tmp_path / f"{seed}.bill", seed, most_processes=rounds(6, 16))
