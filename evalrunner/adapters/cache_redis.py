@@ -24,7 +24,7 @@ from evalrunner.adapters.resp_wire import (
 )
 from evalrunner.adapters.seal import Kept, Listed, Seal
 from evalrunner.adapters.server_address import ServerAddress
-from evalrunner.adapters.server_identity import hash_key
+from evalrunner.adapters.server_identity import hash_key, lease_key
 from evalrunner.adapters.server_name import FIELD
 from evalrunner.engine.ports import StoreStats
 from evalrunner.values.fingerprint import Fingerprint
@@ -35,6 +35,19 @@ READ_CHUNK: Final = 500
 WRITE_CHUNK: Final = 200
 SECONDS_PER_KEY: Final = 0.0001
 """What a key of a bulk look-up may take beyond the half second that any command may."""
+
+_FENCED: Final = b"""local stored = 0
+for i = 2, #KEYS do
+  local at = (i - 2) * 3
+  local owner = redis.call('GET', KEYS[i])
+  if owner == ARGV[at + 1] or (not owner and redis.call('HEXISTS', KEYS[1], ARGV[at + 2]) == 0) then
+    redis.call('HSET', KEYS[1], ARGV[at + 2], ARGV[at + 3])
+    stored = stored + 1
+  end
+end
+return stored"""
+"""Stores the answers whose lease is still that of whoever brings them; one that lapsed without a
+follower counts as that."""
 
 _FOR_GOOD: Final = frozenset({"NOAUTH", "WRONGPASS", "NOPERM", "MOVED", "CROSSSLOT", "WRONGTYPE"})
 _MEANING: Final[Mapping[str, str]] = {
@@ -97,6 +110,15 @@ class RedisStore:
         self._pid = os.getpid()
         self._lock = threading.Lock()
         self._writes = 0
+        self._fences: Mapping[Fingerprint, bytes] = {}
+
+    def fence(self, tokens: Mapping[Fingerprint, bytes]) -> None:
+        """From now on an answer whose key is in *tokens* is stored with its token only.
+
+        The mapping changes as leases come and go. An answer that comes with a token which is no longer
+        current is dropped: somebody else has paid for that key, or is about to.
+        """
+        self._fences = tokens
 
     def get_many(
         self, keys: Sequence[Fingerprint], *, stored_after: float | None = None
@@ -112,7 +134,7 @@ class RedisStore:
         found: dict[Fingerprint, Kept] = {}
         chunks = list(_chunks(iter(keys), READ_CHUNK))
         commands = [[b"HMGET", self._hash, *map(_field, chunk)] for chunk in chunks]
-        replies = self._ask(commands, keys=len(keys)) if commands else []
+        replies = self.ask(commands, keys=len(keys)) if commands else []
         for chunk, values in zip(chunks, replies, strict=False):
             if not isinstance(values, list) or len(values) != len(chunk):
                 continue
@@ -136,14 +158,17 @@ class RedisStore:
         if not self._writing.allows():
             return False
         commands = list(self._storing(sealed))
-        replies = self._ask(commands, keys=len(sealed))
+        replies = self.ask(commands, keys=len(sealed))
         if len(replies) < len(commands):
             return False
         refused = [
             reply
             for command, reply in zip(commands, replies, strict=True)
-            if command[0] == b"HSET" and isinstance(reply, ServerError)
+            if command[0] in (b"HSET", b"EVAL") and isinstance(reply, ServerError)
         ]
+        if refused and self._fences and any(command[0] == b"EVAL" for command in commands):
+            self._fences = {}  # a user who may not run scripts stores without them
+            return self.put_sealed(sealed)
         if refused:
             self._refuse(refused[0], self._writing)
             return False
@@ -172,7 +197,7 @@ class RedisStore:
 
         ``""`` while nothing was ever stored, or where the server does not answer.
         """
-        replies = self._ask([[b"HMGET", self._hash, FIELD]], keys=1)
+        replies = self.ask([[b"HMGET", self._hash, FIELD]], keys=1)
         values = replies[0] if replies else None
         name = values[0] if isinstance(values, list) and values else None
         return name.decode("ascii", "replace") if isinstance(name, bytes) else ""
@@ -185,7 +210,7 @@ class RedisStore:
             [b"INFO", b"server"],
             [b"INFO", b"memory"],
         ]
-        replies = self._ask(commands, keys=1)
+        replies = self.ask(commands, keys=1)
         length, names, server, memory = replies if len(replies) == 4 else (None,) * 4
         named = isinstance(names, list) and names[0] is not None
         known = {**_info(server), **_info(memory)}
@@ -201,7 +226,7 @@ class RedisStore:
         """Every entry, page by page; see :class:`~evalrunner.adapters.seal.Inventory`."""
         cursor, seen = b"0", set[bytes]()
         while True:
-            replies = self._ask([[b"HSCAN", self._hash, cursor, b"COUNT", b"500"]], keys=500)
+            replies = self.ask([[b"HSCAN", self._hash, cursor, b"COUNT", b"500"]], keys=500)
             page = replies[0] if replies else None
             if not isinstance(page, list) or len(page) != 2 or not isinstance(page[1], list):
                 self._note(f"{self.address} has not told of all its entries")
@@ -224,7 +249,7 @@ class RedisStore:
         chunks = _chunks(iter(keys), READ_CHUNK)
         commands: list[Command] = [[b"HSET", self._hash, FIELD, name]]
         commands += [[b"HDEL", self._hash, *map(_field, chunk)] for chunk in chunks]
-        return self._count(self._ask(commands, keys=len(keys))[1:])
+        return self._count(self.ask(commands, keys=len(keys))[1:])
 
     def clear(self) -> int:
         """Removes all entries of this namespace and epoch. Returns how many there were."""
@@ -235,7 +260,7 @@ class RedisStore:
             [b"HLEN", self._hash],
             [b"UNLINK", self._hash],
         ]
-        replies = self._ask(commands, keys=1)
+        replies = self.ask(commands, keys=1)
         return self._count(replies[1:2]) if self._count(replies[2:]) else 0
 
     def _listed(self, key: Fingerprint, raw: bytes) -> Listed:
@@ -254,12 +279,23 @@ class RedisStore:
         yield [b"HSETNX", self._hash, FIELD, os.urandom(16).hex().encode()]
         for chunk in _chunks(iter(sealed), WRITE_CHUNK):
             fields = list(map(_field, chunk))
-            pairs = zip(fields, map(sealed.__getitem__, chunk), strict=True)
-            yield [b"HSET", self._hash, *(part for pair in pairs for part in pair)]
+            yield from self._storing_chunk({key: sealed[key] for key in chunk})
             if self._expire is not None:
                 wait = b"%d" % max(1, int(self._expire * 1000))
                 count = b"%d" % len(fields)
                 yield [b"HPEXPIRE", self._hash, wait, b"FIELDS", count, *fields]
+
+    def _storing_chunk(self, sealed: Mapping[Fingerprint, bytes]) -> Iterator[Command]:
+        """The entries that no lease is held on as they are, the others with their tokens."""
+        fences = {key: self._fences[key] for key in sealed if key in self._fences}
+        free = [(_field(key), raw) for key, raw in sealed.items() if key not in fences]
+        if free:
+            yield [b"HSET", self._hash, *(part for pair in free for part in pair)]
+        if fences:
+            leases = [lease_key(self._seal.namespace, key) for key in fences]
+            brought = ((token, _field(key), sealed[key]) for key, token in fences.items())
+            parts = [part for entry in brought for part in entry]
+            yield [b"EVAL", _FENCED, b"%d" % (len(leases) + 1), self._hash, *leases, *parts]
 
     def _note_expiry(self, commands: Sequence[Command], replies: Sequence[Reply]) -> None:
         """A server that cannot let one entry expire is not asked again."""
@@ -267,8 +303,11 @@ class RedisStore:
             if command[0] == b"HPEXPIRE" and isinstance(reply, ServerError):
                 self._expire = None
 
-    def _ask(self, commands: Sequence[Command], *, keys: int) -> list[Reply]:
-        """The replies; none where the server is left in peace, fails, or refuses the first command."""
+    def ask(self, commands: Sequence[Command], *, keys: int) -> list[Reply]:
+        """The replies to commands about so many keys, which says how long they may take.
+
+        None where the server is left in peace, fails, or refuses the first command.
+        """
         if self._pid != os.getpid():
             self._connection, self._pid, self._lock = None, os.getpid(), threading.Lock()
         with self._lock:

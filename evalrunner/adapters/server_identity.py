@@ -26,6 +26,11 @@ def hash_key(namespace: str) -> str:
     return f"evalrunner:{EPOCH}:{namespace}"
 
 
+def lease_key(namespace: str, key: str) -> bytes:
+    """The name of the lease on a request, in a namespace of its own beside the hash."""
+    return f"{hash_key(namespace)}:lease:{key}".encode("utf-8", "surrogatepass")
+
+
 def identity_of_server(url: str, hash_name: str) -> str:
     """The name that the store was given with its first entry; ``""`` where it has none or nobody answers.
 

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from evalrunner.testing import FakeProvider
+from tests.servers import Server
 
 from .workspace import Workspace, answer, environment_of_program, prompt_of
 
@@ -44,6 +45,8 @@ import os, sys
 from evalrunner.cli.app import entry
 import evalrunner.cli.run, evalrunner.engine.execution, evalrunner.wiring.crew, uvloop  # once for all
 import evalrunner.wiring.leasing, evalrunner.wiring.publish, evalrunner.wiring.session
+print("ready", flush=True)
+sys.stdin.readline()
 children = {}
 for number in range(int(sys.argv[1])):
     child = os.fork()
@@ -69,12 +72,23 @@ class Fleet:
             [sys.executable, "-c", FORKS, str(count), *flags],
             cwd=workspace.root,
             env=environment_of_program(),
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
         )
-        assert self._parent.stdout is not None
-        self.ids = [int(word) for word in self._parent.stdout.readline().split()]
+        self.ids: list[int] = []
+
+    def go(self) -> Fleet:
+        """All begin."""
+        stdin, stdout = self._parent.stdin, self._parent.stdout
+        assert stdin is not None
+        assert stdout is not None
+        assert stdout.readline() == "ready\n"
+        stdin.write("\n")
+        stdin.flush()
+        self.ids = [int(word) for word in stdout.readline().split()]
+        return self
 
     def codes(self) -> Counter[int]:
         """The exit codes of all."""
@@ -102,7 +116,7 @@ def test_sixteen_processes_pay_for_two_hundred_answers(
     for number in range(rounds(1, 5)):
         asked_before = len(provider.requests)
         workspace = project(tmp_path / str(number), provider)
-        fleet = Fleet(workspace, PROCESSES)
+        fleet = Fleet(workspace, PROCESSES).go()
         assert fleet.codes() == {0: PROCESSES}
         assert len(provider.requests) - asked_before == CASES
         sums = fleet.summaries()
@@ -121,7 +135,7 @@ def test_killed_owners_cost_at_most_what_they_had_in_flight(
     for number in range(rounds(1, 10)):
         before = len(provider.requests)
         workspace = project(tmp_path / str(number), provider)
-        fleet = Fleet(workspace, 6)
+        fleet = Fleet(workspace, 6).go()
         for killed, owner in enumerate(fleet.ids[:3]):
             wait_for(provider, before + 40 * (killed + 1))
             time.sleep(chance.random() * 0.03)
@@ -136,8 +150,31 @@ def test_a_second_run_takes_over_what_the_first_gives_up(
     tmp_path: Path, provider: FakeProvider
 ) -> None:
     """An owner that is told to stop frees its keys, and whoever waits for them pays."""
-    fleet = Fleet(project(tmp_path, provider), 2)
+    fleet = Fleet(project(tmp_path, provider), 2).go()
     wait_for(provider, 60)
     os.kill(fleet.ids[0], signal.SIGTERM)
     assert fleet.codes() == {0: 1, 143: 1}
     assert len(provider.requests) == CASES
+
+
+@pytest.mark.timeout(300)
+def test_two_machines_with_one_server_pay_for_two_hundred_answers(
+    tmp_path: Path, provider: FakeProvider, server: Server
+) -> None:
+    """Each has its own checkout and its own state folder; nothing but the server is shared."""
+    cache = {"url": server.url, "namespace": "team"}
+    model = {"revision": "r1"}  # a model known by a loopback address alone never leaves its machine
+    machines = [project(tmp_path / name, provider, cache=cache) for name in ("one", "two")]
+    for machine in machines:
+        config = {**machine.config}
+        config["models"] = {name: {**one, **model} for name, one in config["models"].items()}
+        machine.write("evalrunner.yaml", config)
+    fleets = [Fleet(machine, 2) for machine in machines]
+    for fleet in fleets:
+        fleet.go()
+    assert [fleet.codes() for fleet in fleets] == [{0: 2}, {0: 2}]
+    assert len(provider.requests) == CASES
+    paid = [sum(found["cache"]["misses"] for found in fleet.summaries()) for fleet in fleets]
+    assert sum(paid) == CASES
+    assert min(paid) > 0, "they share the work"
+    assert server.command("KEYS", "*lease*") == []
