@@ -166,8 +166,8 @@ class RedisStore:
             for command, reply in zip(commands, replies, strict=True)
             if command[0] in (b"HSET", b"EVAL") and isinstance(reply, ServerError)
         ]
-        if refused and self._fences and any(command[0] == b"EVAL" for command in commands):
-            self._fences = {}  # a user who may not run scripts stores without them
+        if refused and self._fences and refused[0].code != "OOM":
+            self._fences = {}  # a user who may not run all of the script stores without it
             return self.put_sealed(sealed)
         if refused:
             self._refuse(refused[0], self._writing)
@@ -287,7 +287,7 @@ class RedisStore:
 
     def _storing_chunk(self, sealed: Mapping[Fingerprint, bytes]) -> Iterator[Command]:
         """The entries that no lease is held on as they are, the others with their tokens."""
-        fences = {key: self._fences[key] for key in sealed if key in self._fences}
+        fences = {key: token for key in sealed if (token := self._fences.get(key))}
         free = [(_field(key), raw) for key, raw in sealed.items() if key not in fences]
         if free:
             yield [b"HSET", self._hash, *(part for pair in free for part in pair)]
