@@ -91,7 +91,8 @@ class LedgerServer:
     def refuse_forgetful(self) -> None:
         """Raises where the server evicts any key to make room: it would forget what was spent."""
         (reply,) = self.ask([["INFO", "memory"]])
-        said = dict(line.partition(":")[::2] for line in as_text(reply).splitlines())
+        lines = (line.partition(":") for line in as_text(reply).splitlines())
+        said = {name: value for name, _, value in lines}
         policy = said.get("maxmemory_policy", "noeviction")
         limited = said.get("maxmemory", "0") != "0"
         if limited and policy.startswith("allkeys"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -26,7 +26,7 @@ _DAY: Final = 86400
 @contextmanager
 def opened_ledger(
     *, config: Path | None = None, state_dir: Path | None = None
-) -> Iterator[tuple[Project, LedgerBook]]:
+) -> Generator[tuple[Project, LedgerBook]]:
     """The project of this folder and its ledger, closed at the end.
 
     Raises:
