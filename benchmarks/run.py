@@ -32,7 +32,7 @@ def options() -> argparse.Namespace:
     )
     parser.add_argument(
         "--goals",
-        default=",".join(map(str, [*range(1, 15), 20, 21])),
+        default=",".join(map(str, [*range(1, 15), 18, 20, 21])),
         help="numbers, as in 1,2,4; or none",
     )
     parser.add_argument("--peers", action=argparse.BooleanOptionalAction, default=False,

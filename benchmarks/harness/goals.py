@@ -33,6 +33,7 @@ GOALS: dict[int, tuple[str, Goal]] = {
     13: ("golden rows in YAML", speed.yaml_rows),
     14: ("bytes on disk", promises.store_bytes),
     15: ("ten times the rows (on request)", promises.big),
+    18: ("plan", speed.plan),
     16: ("warm on a server (on request)", stores.warm_on_a_server),
     17: ("a million entries (on request)", stores.a_million_entries),
     20: ("pytest: a run without evals", plugin.guest),

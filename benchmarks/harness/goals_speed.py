@@ -241,6 +241,38 @@ def _held_against_ideal(
     )
 
 
+def plan(bench: Bench) -> Iterator[Figure]:
+    """18: what a run would cost, with everything kept and with nothing kept."""
+    kept, bare = bench.project("plan-hits"), bench.project("plan-misses")
+    kept.run()
+    before = bench.server.count()
+    series = interleaved(
+        2 * bench.rounds,
+        {
+            "click": lambda: bench.python("-c", "import click, sqlite3"),
+            "hits": kept.plan,
+            "misses": bare.plan,
+        },
+    )
+    yield Figure(
+        goal=18,
+        name="requests",
+        value=bench.server.count() - before,
+        unit="",
+        gate=at_most(0),
+        moonshot=at_most(0),
+    )
+    for name, limit in (("hits", 6), ("misses", 20)):
+        yield ratio(
+            18,
+            f'all {name}, to `python -c "import click, sqlite3"`',
+            "wall",
+            series[name],
+            series["click"],
+            gate=at_most(limit),
+        )
+
+
 def memory(bench: Bench) -> Iterator[Figure]:
     """8: peak memory, cold and warm."""
     project = bench.project("memory")

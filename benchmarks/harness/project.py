@@ -95,6 +95,17 @@ class Project:
         """One measured run; every case has to pass."""
         return run(self.command(*arguments), cwd=self.folder, env=self.environment())
 
+    def plan(self) -> Sample:
+        """One measured plan of the suite."""
+        command = [
+            EVALRUNNER,
+            "plan",
+            str(self.suite.relative_to(self.folder)),
+            "-j",
+            str(IN_FLIGHT),
+        ]
+        return run(command, cwd=self.folder, env=self.environment())
+
     def cold(self, *arguments: str) -> Callable[[], Sample]:
         """A run that finds no state folder."""
 

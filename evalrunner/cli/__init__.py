@@ -23,6 +23,12 @@ def main() -> None:
         code = answer_unchanged(arguments[1:])
         if code is not None:
             sys.exit(code)
+    if arguments[:1] == ["plan"]:
+        from evalrunner.wiring.unchanged_plan import plan_unchanged
+
+        code = plan_unchanged(arguments[1:])
+        if code is not None:
+            sys.exit(code)
     # What is imported from here on stays: looking through it for garbage costs a fifth of a short run.
     gc.set_threshold(50_000, 10, 10)
     from evalrunner.cli.app import entry

@@ -39,7 +39,19 @@ _FORGIVEN = (1, 3, 4)
 
 
 def answer_unchanged(arguments: Sequence[str]) -> int | None:
-    """The exit code of ``evalrunner run`` with these arguments, ``None`` where it has to be run.
+    """The exit code of ``evalrunner run`` with these arguments, ``None`` where it has to be run."""
+    found = recorded(arguments)
+    if found is None:
+        return None
+    record, root = found
+    try:
+        return _say_again(record, root, arguments)
+    except OSError:
+        return None  # what cannot be written down here is for the whole program to explain
+
+
+def recorded(arguments: Sequence[str]) -> tuple[Mapping[str, Any], str] | None:
+    """The record of the last such run and the project's root, if nothing has changed since.
 
     Only a project of the ordinary layout is looked at: ``evalrunner.yaml`` at its root, the state folder
     beside it, and one store: on disk in that folder, or on a server.
@@ -55,10 +67,7 @@ def answer_unchanged(arguments: Sequence[str]) -> int | None:
     record = read_record(store, key_of(selection, os.path.relpath(here, root), os.environ))
     if record is None or not _holds(record, root, store):
         return None
-    try:
-        return _say_again(record, root, arguments)
-    except OSError:
-        return None  # what cannot be written down here is for the whole program to explain
+    return record, root
 
 
 def _holds(record: Mapping[str, Any], root: str, store: str) -> bool:
@@ -89,8 +98,8 @@ def _say_again(record: Mapping[str, Any], root: str, arguments: Sequence[str]) -
     head["run"] = {
         **head["run"],
         "id": run_id,
-        "started_at": _stamp(now),
-        "finished_at": _stamp(time.time()),
+        "started_at": stamp(now),
+        "finished_at": stamp(time.time()),
         "git": git,
         "argv": sys.argv[1:],
         "frozen": "--frozen" in arguments,
@@ -113,6 +122,7 @@ def _write(folder: str, run_id: str, text: str) -> None:
     os.replace(draft, os.path.join(folder, f"{run_id}.json"))
 
 
-def _stamp(moment: float) -> str:
+def stamp(moment: float) -> str:
+    """A moment as documents write it."""
     whole, rest = divmod(moment, 1)
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(whole)) + f".{int(rest * 1000):03d}Z"

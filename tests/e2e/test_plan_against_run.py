@@ -13,6 +13,8 @@ import pytest
 
 from evalrunner.testing import FakeBody, FakeProvider, FakeReply
 from evalrunner.values.result import RunReport
+from evalrunner.wiring.command import Command
+from evalrunner.wiring.planning import plan_command
 from tests.e2e.workspace import PASS, Workspace, model, prompt_of
 
 TOLERANCE = Fraction(15, 100)
@@ -152,3 +154,59 @@ def both(base_url: str) -> dict[str, object]:
         "small": model(base_url, "tiny-2026-01-01", price=cheap),
         "large": model(base_url, "huge-2026-01-01", price=dear),
     }
+
+
+def test_an_application_costs_what_it_has_cost(space: Workspace) -> None:
+    """It says what it cost when it has answered, so that nothing bounds it beforehand."""
+    space.write(
+        "app/bot.py",
+        "from evalrunner import Answer\n"
+        "def answer(prompt, vars):\n"
+        "    return Answer(output='ok ' + vars['q'], usd=f'0.00{len(vars[\"q\"])}')\n",
+    )
+    space.write("app/__init__.py", "")
+    space.configure("http://127.0.0.1:9/v1")
+    target = {"python": "app.bot:answer", "version": "1"}
+    space.suite("app", n=8, target=target, checks=[{"type": "contains", "value": "ok"}])
+    first = space.run()
+    assert (first.estimate.expected, first.estimate.maximum) == (0, None)
+    space.golden("app", [{"id": f"n{n}", "q": f"number {n + 10}"} for n in range(20)])
+    second = space.run()
+    assert paid(first) > 0
+    assert error_of(second) <= TOLERANCE
+    assert second.estimate.maximum is None
+
+
+def test_a_plan_says_what_the_run_then_says(space: Workspace) -> None:
+    with FakeProvider(Varied("same")) as provider:
+        space.configure(provider.base_url, models=both(provider.base_url))
+        judged(space)
+        planned = plan_command(Command(start=space.root))
+        assert provider.calls == {}
+        report = space.run(warn_only=True)
+    assert planned.estimate == report.estimate
+
+
+def test_what_history_cannot_know_is_corrected(space: Workspace) -> None:
+    """Every second answer is one that another row gets too, which no mean length tells."""
+
+    def reply(body: FakeBody) -> str:
+        return f"ok {int(NUMBER.search(prompt_of(body))[1]) // 2}"  # type: ignore[index]
+
+    def script(body: FakeBody) -> str:
+        return PASS if "RUBRIC" in prompt_of(body) else reply(body)
+
+    factors = []
+    with FakeProvider(script) as provider:
+        space.configure(provider.base_url)
+        for start in (0, 100, 200):
+            rubric = f"RUBRIC: {start}"
+            checks = [{"type": "llm-rubric", "value": rubric}]
+            space.suite("s", checks=checks)
+            rows = [{"id": f"r{n}", "q": f"number {start + n}"} for n in range(20)]
+            space.golden("s", rows)
+            report = space.run()
+            factors.append(report.estimates["s"].correction)
+    assert factors[0] is None
+    assert None not in factors[1:]
+    assert error_of(report) <= TOLERANCE
