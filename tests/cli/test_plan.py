@@ -160,7 +160,8 @@ def test_the_month_counts_what_it_holds_already(
     project.rows(*({"id": str(n), "word": f"word {n}"} for n in range(200)))
     code, told = plan(capsys)
     assert code == 3
-    assert "left of this month's $0.003" in told["gates"][0]["detail"]
+    assert told["gates"][0]["limit"] == "0.00294"
+    assert "$0.00294 left of this month's $0.003" in told["gates"][0]["detail"]
 
 
 def test_no_user_code_is_imported(project: CliProject, capsys: pytest.CaptureFixture[str]) -> None:
