@@ -12,7 +12,7 @@ import json
 import tempfile
 import time
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -103,7 +103,7 @@ def _read_taken(record: Path) -> set[int]:
 
 
 @contextmanager
-def _ledger(command: Command) -> Iterator[tuple[Project, LedgerBook]]:
+def _ledger(command: Command) -> Generator[tuple[Project, LedgerBook]]:
     here = Path.cwd()
     policy = load_policy(command.policy) if command.policy else None
     project = policy.over(here) if policy else load_project(here, config=command.config)
