@@ -82,6 +82,24 @@ def speaks_openai(endpoint: Endpoint) -> bool:
     return known is not None and bool(known.base_url)
 
 
+def provider_of(host: str) -> str | None:
+    """The provider whose own host that is; ``None`` where it is nobody's that is known here.
+
+    Example:
+        >>> (
+        ...     provider_of("api.openai.com"),
+        ...     provider_of("localhost"),
+        ...     provider_of("api.openai.com.test"),
+        ... )
+        ('openai', None, None)
+    """
+    for name, known in HOSTED.items():
+        is_here = known.base_url.startswith("http:")  # a server on this machine is somebody's own
+        if not is_here and any(host == one or host.endswith(f".{one}") for one in known.hosts):
+            return name
+    return None
+
+
 class KeyRing:
     """The keys of one environment. It hands them out by endpoint, and takes them out of texts.
 

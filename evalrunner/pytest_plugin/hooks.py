@@ -22,6 +22,7 @@ from evalrunner.pytest_plugin.session import (
 
 if TYPE_CHECKING:
     from evalrunner.pytest_plugin.items import SuiteFile
+    from evalrunner.pytest_plugin.llm_cache import LlmCache
     from evalrunner.pytest_plugin.llm_eval import LlmEval
 
 
@@ -56,6 +57,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="Gates are shown and decide nothing; ceilings still hold.",
     )
     group.addoption(
+        "--eval-intercept",
+        action="store_true",
+        help="Every test's own model calls go through the cache, as with the fixture llm_cache.",
+    )
+    parser.addini(
+        "eval_intercept_hosts",
+        type="linelist",
+        help="Further hosts, or host:port, whose model calls are intercepted.",
+    )
+    group.addoption(
         "--eval-output",
         action="append",
         default=[],
@@ -72,8 +83,16 @@ def pytest_configure(config: pytest.Config) -> None:
         "evalcase(suite=None, target=None, checks=(), **tags): an eval written in Python; every item "
         "of a suite file has it too.",
     )
+    config.addinivalue_line(
+        "markers",
+        "llm_cache(hosts=()): the test's own model calls go through the cache, those to further hosts too.",
+    )
     config.stash[EVALS] = evals = Evals(config)
     config.pluginmanager.register(evals, "evalrunner-session")
+    if config.getoption("eval_intercept"):
+        from evalrunner.pytest_plugin.llm_cache import InterceptAll
+
+        config.pluginmanager.register(InterceptAll(), "evalrunner-intercept")
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -133,6 +152,15 @@ def llm_eval(request: pytest.FixtureRequest) -> Generator[LlmEval, None, None]:
     made = LlmEval(request)
     yield made
     made.close()
+
+
+@pytest.fixture
+def llm_cache(request: pytest.FixtureRequest) -> Generator[LlmCache, None, None]:
+    """Puts the model calls of the code under test through the cache; see ``evalrunner.pytest.LlmCache``."""
+    from evalrunner.pytest_plugin.llm_cache import intercepting
+
+    with intercepting(request.node) as made:
+        yield made
 
 
 @pytest.hookimpl(wrapper=True)

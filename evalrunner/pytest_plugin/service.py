@@ -79,19 +79,32 @@ class Service:
         Raises:
             ServiceError: It could not, and why.
         """
+        talk = await self.atalk()
+        try:
+            return await talk.acall(do, **asked)
+        finally:
+            talk.close()
+
+    def talk(self) -> Talk:
+        """A connection for several questions that belong together.
+
+        Raises:
+            ServiceError: The service has gone.
+        """
+        self._begin()
+        return Talk(self._connect())
+
+    async def atalk(self) -> AsyncTalk:
+        """The same in an event loop.
+
+        Raises:
+            ServiceError: The service has gone.
+        """
         self._begin()
         try:
-            reader, writer = await asyncio.open_unix_connection(self.place, limit=_LONGEST_REPLY)
+            return AsyncTalk(*await asyncio.open_unix_connection(self.place, limit=_LONGEST_REPLY))
         except OSError as error:
             raise _gone(error) from None
-        try:
-            writer.write(_line(do, asked))
-            await writer.drain()
-            return _result(await reader.readline())
-        except OSError as error:
-            raise _gone(error) from None
-        finally:
-            writer.transport.abort()
 
     def close(self) -> None:
         """Closes the connections of this process."""
@@ -141,6 +154,42 @@ class Connection:
         """Closes it."""
         self._file.close()
         self._socket.close()
+
+
+class Talk:
+    """Several questions over one connection. Its end tells the service that nothing more will come."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def call(self, do: str, **asked: Any) -> Any:
+        """As :meth:`Service.call`."""
+        return _result(self._connection.ask(_line(do, asked)))
+
+    def close(self) -> None:
+        """Ends it. It may have ended."""
+        self._connection.close()
+
+
+class AsyncTalk:
+    """The same in an event loop."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+
+    async def acall(self, do: str, **asked: Any) -> Any:
+        """As :meth:`Service.acall`."""
+        try:
+            self._writer.write(_line(do, asked))
+            await self._writer.drain()
+            return _result(await self._reader.readline())
+        except OSError as error:
+            raise _gone(error) from None
+
+    def close(self) -> None:
+        """Ends it, at once. It may have ended."""
+        self._writer.transport.abort()
 
 
 class Host:

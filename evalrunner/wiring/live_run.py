@@ -31,6 +31,7 @@ from evalrunner.values.fingerprint import fingerprint
 from evalrunner.values.project import Project
 from evalrunner.values.result import CaseResult, RunReport
 from evalrunner.wiring.command import Command
+from evalrunner.wiring.intercepting import Intercepted, Interceptor
 from evalrunner.wiring.opening import Opened, open_run
 from evalrunner.wiring.remember_uses import remember_uses
 from evalrunner.wiring.session import assembly_for, execution_for, keep, reader_for, setup_for
@@ -72,6 +73,7 @@ class LiveRun:
         self._cases: dict[str, EvalCase] = {}
         self._started: _Started | None = None
         self._executor: Executor | None = None
+        self._interceptor: Interceptor | None = None
         self._calls = AsyncExitStack()
         self._files = ExitStack()
 
@@ -170,6 +172,22 @@ class LiveRun:
             raise refusal
         return await (await self._asker(started)).answer(request, key)
 
+    @property
+    def interceptor(self) -> Interceptor:
+        """What answers the calls that code under test makes itself."""
+        if self._interceptor is None:
+            self.start([])
+            opened = self._begun().opened
+            self._interceptor = Interceptor(
+                opened, frozen=self._command.frozen, recache=bool(self._command.asked_again)
+            )
+        return self._interceptor
+
+    @property
+    def intercepted(self) -> Intercepted | None:
+        """What came of those calls; ``None`` where there were none."""
+        return self._interceptor.sums if self._interceptor is not None else None
+
     def record(self, result: CaseResult) -> None:
         """Takes a case that somebody else drove into the report; the last word on an id stands."""
         self.start([])
@@ -178,7 +196,7 @@ class LiveRun:
     async def conclude(
         self, *, stopped: int | None = None, warnings: Sequence[str] = ()
     ) -> RunReport | None:
-        """Ends the run, keeps its document and returns its report; ``None`` where nothing was run.
+        """Ends the run, keeps its document and returns its report; ``None`` where no case was run.
 
         Calls in flight have a few seconds. A case that has not ended by then was not run.
         """
@@ -187,6 +205,10 @@ class LiveRun:
             return None
         with self._files:
             await self._stop(started)
+            if self._interceptor is not None:
+                self._interceptor.close()
+                if not (started.results or started.further):
+                    return None  # no eval: the ledger has the calls, and there is no case to report
             warned = (*started.setup.warnings, *warnings)
             report = conclude(
                 replace(started.setup, warnings=warned),

@@ -16,10 +16,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from evalrunner.adapters.credentials import provider_of
 from evalrunner.adapters.unix_server import end_of, serving
 from evalrunner.engine.case import EvalCase
 from evalrunner.engine.execution import loop_factory
 from evalrunner.engine.garbage import seldom_collected
+from evalrunner.engine.intercepted import (
+    WireAnswer,
+    WireCall,
+    answer_from_json,
+    answer_to_json,
+    netloc_of,
+)
 from evalrunner.engine.portable import error_to_json, reply_to_json, request_from_json
 from evalrunner.errors import EvalRunnerError, LoadError
 from evalrunner.reports.case_text import case_cost, case_text
@@ -47,6 +55,7 @@ class Service:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._runs: dict[Path, LiveRun] = {}
+        self._places: dict[Path, LiveRun] = {}
         self._planned: dict[str, None] = {}
         self._concluded: Json | None = None
 
@@ -85,6 +94,44 @@ class Service:
         """The reply to one question."""
         return reply_to_json(await self._run(Path(root)).answer(request_from_json(request)))
 
+    async def do_knows(self, place: str, url: str) -> bool:
+        """Whether a URL is on a model provider's host, or one that the project's models name."""
+        call = WireCall(url=url, body={})
+        models = self._run(Path(place)).project.models.values()
+        named = {netloc_of(model.base_url) for model in models if model.base_url}
+        return provider_of(call.host) is not None or call.netloc in named
+
+    async def do_intercept(self, *, place: str, call: Json, who: str, wait: bool) -> Json:
+        """The answer to a call of code under test, or a ticket: it is to be sent, and then reported."""
+        conversation = asyncio.current_task()
+        assert conversation is not None  # a connection is a task
+        run = self._run(Path(place))
+        interceptor = run.interceptor
+        found = await interceptor.begin(WireCall(**call), who=who, wait=wait)
+        if isinstance(found, WireAnswer):
+            return {"answer": answer_to_json(found)}
+        # Whoever dies in the middle leaves nobody waiting, and his call on the books.
+        conversation.add_done_callback(lambda _: interceptor.abandon(found))
+        return {"ticket": found}
+
+    async def do_intercepted(
+        self,
+        *,
+        place: str,
+        ticket: str,
+        seconds: float,
+        answer: Json | None = None,
+        error: str | None = None,
+        sent: bool = True,
+    ) -> None:
+        """How a call ended that was to be sent."""
+        interceptor = self._run(Path(place)).interceptor
+        read = answer_from_json(answer)
+        if read is not None:
+            await interceptor.end(ticket, read, seconds)
+        else:
+            await interceptor.fail(ticket, error or "it was not read to its end", sent=sent)
+
     async def do_record(self, root: str, case: str) -> None:
         """Takes in a case that was driven elsewhere, as a line of a run document."""
         self._run(Path(root)).record(case_from_line(case.encode("ascii")))
@@ -106,11 +153,17 @@ class Service:
                 for run in self._runs.values()
             ]
             reports = [report for report in concluded if report is not None]
+            calls = [run.intercepted for run in self._runs.values()]
             self._concluded = {
                 "failures": [*warnings, *(f for report in reports for f in self._failures(report))],
                 "reports": [
                     {"lines": session_lines(report), "properties": session_properties(report)}
                     for report in reports
+                ]
+                + [
+                    {"lines": one.lines(), "properties": one.properties()}
+                    for one in calls
+                    if one is not None
                 ],
             }
             for report, outputs in zip(reports, self._settings.places(len(reports)), strict=True):
@@ -119,11 +172,14 @@ class Service:
 
     def _run(self, place: Path) -> LiveRun:
         """The run of the project that a folder belongs to."""
-        project = load_project(place, config=self._settings.config)
-        if project.root not in self._runs:
-            command = self._settings.command(project.root)
-            self._runs[project.root] = LiveRun(command, project)
-        return self._runs[project.root]
+        known = self._places.get(place)
+        if known is None:
+            project = load_project(place, config=self._settings.config)
+            if project.root not in self._runs:
+                command = self._settings.command(project.root)
+                self._runs[project.root] = LiveRun(command, project)
+            known = self._places[place] = self._runs[project.root]
+        return known
 
     def _failures(self, report: RunReport) -> list[str]:
         """The gates for which the session fails; a case without a verdict has failed as a test."""
