@@ -30,11 +30,13 @@ from evalrunner.wiring.action_ledger import ARTIFACT as LEDGER
 from evalrunner.wiring.action_ledger import keep_rows, take_in_window
 from evalrunner.wiring.action_outcome import no_outputs, outcome_of, outputs_of, step_code
 from evalrunner.wiring.action_trigger import Trigger, Trust, read_trigger
+from evalrunner.wiring.cache_carry import import_
 from evalrunner.wiring.command import Command
 from evalrunner.wiring.missing_keys import missing_keys
 from evalrunner.wiring.past_runs import load_run
 from evalrunner.wiring.publish import show, write_reports
 from evalrunner.wiring.session import load, run_command
+from evalrunner.wiring.shelves import open_shelves
 
 BASELINE: Final = "baseline.json"
 """The document of the protected branch's last run, in the state folder that the cache carries."""
@@ -81,6 +83,7 @@ def run_step(environ: Mapping[str, str]) -> int:
     try:
         step = _step(environ)
         command, remark = _command(step)
+        _take_in_answers(step, command)
         began = time.time()
         _take_in_ledgers(step, command)
         report = run_command(command)
@@ -190,6 +193,16 @@ def _publish(step: Step, report: RunReport, remark: str) -> None:
         )
         if problem:
             _say(notice(problem))
+
+
+def _take_in_answers(step: Step, command: Command) -> None:
+    """The answers of an exported file, each only if it is believed; on a pull request the base's file."""
+    if not step.inputs.cache_file:
+        return
+    home = command.policy.parent if command.policy else step.project
+    with open_shelves(config=command.config, state_dir=None) as shelves:
+        found = import_(shelves, home / step.inputs.cache_file)
+    _say(notice(f"{found.stored} of {found.entries} answers of the file taken in"))
 
 
 def _take_in_ledgers(step: Step, command: Command) -> None:

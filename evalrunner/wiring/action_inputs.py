@@ -25,6 +25,7 @@ class ActionInputs:
     frozen: str = "auto"
     fail_on: str = "failure"
     comment: bool = True
+    cache_file: str = ""
     working_directory: str = "."
     github_token: str = ""
     approved_sha: str = ""
@@ -51,6 +52,7 @@ def read_inputs(environ: Mapping[str, str]) -> ActionInputs:
         frozen=_choice("frozen", text("frozen", "auto"), ("auto", "true", "false")),
         fail_on=_choice("fail-on", text("fail-on", "failure"), ("failure", "incomplete", "never")),
         comment=_choice("comment", text("comment", "true"), ("true", "false")) == "true",
+        cache_file=text("cache-file"),
         working_directory=text("working-directory", "."),
         github_token=text("github-token"),
         approved_sha=text("approved-sha"),

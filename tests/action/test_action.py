@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 
 import pytest
 
@@ -227,3 +229,23 @@ def test_a_runner_that_starts_empty_knows_what_earlier_runs_paid(
     both = report["cost_ratio"]["testing_usd"]
     assert float(both) > float(report["summary"]["cost"]["incurred_usd"]) > 0
     assert asked(provider) == 4
+
+
+def test_answers_that_are_committed_are_taken_in_from_the_base(
+    repository: Repository, provider: FakeProvider
+) -> None:
+    assert repository.run("push", repository.push()).code == 0
+    (kept,) = (repository.state / "caches").glob("evalrunner-Linux-shared-*")
+    shutil.copytree(kept, repository.root / ".evalrunner")
+    evalrunner = [sys.executable, "-m", "evalrunner", "cache", "export", "answers.cache"]
+    subprocess.run(evalrunner, cwd=repository.root, check=True, capture_output=True)
+    shutil.rmtree(repository.root / ".evalrunner")
+    shutil.rmtree(repository.state / "caches")
+    base = repository.commit("answers")
+    repository.variables["CACHE_FILE"] = "answers.cache"
+    repository.git("switch", "-q", "-c", "topic")
+    repository.write("answers.cache", "a stranger's")
+    repository.commit("poison")
+    ended = repository.run("pull_request", repository.pull_request(base, fork=True))
+    assert ended.code == 0 and ended.outputs["outcome"] == "passed", ended.log
+    assert "3 of 3 answers" in ended.log and asked(provider) == 3
