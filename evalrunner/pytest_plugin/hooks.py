@@ -12,6 +12,7 @@ import pytest
 
 from evalrunner.pytest_plugin.collecting import ENDINGS, is_suite
 from evalrunner.pytest_plugin.session import (
+    CACHE,
     EVALS,
     WORKER_KEY,
     Evals,
@@ -169,6 +170,8 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Counts what a test itself has found out as a check of its evals."""
     report = yield
+    if call.when == "call" and CACHE in item.stash:
+        item.stash[CACHE].settle(report)
     if call.when == "call" and is_python_eval(item):
         from evalrunner.pytest_plugin.verdicts import settle
 

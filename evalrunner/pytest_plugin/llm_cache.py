@@ -8,7 +8,7 @@ import os
 import threading
 import time
 from collections.abc import Awaitable, Callable, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import ModuleType
 from typing import Any, Final, Generic, NoReturn, TypeVar
 
@@ -22,11 +22,9 @@ from evalrunner.engine.intercepted import (
 )
 from evalrunner.pytest_plugin.seams import async_tee, open_seams, plain_body, response, tee
 from evalrunner.pytest_plugin.service import AsyncTalk, ServiceError, Talk
-from evalrunner.pytest_plugin.session import Evals, evals_of
+from evalrunner.pytest_plugin.session import CACHE, Evals, evals_of
 
 T = TypeVar("T")
-
-CACHE: Final = pytest.StashKey["LlmCache"]()
 
 _MODEL_PATHS: Final = (
     "/chat/completions",
@@ -80,11 +78,15 @@ class LlmCache:
     Attributes:
         hits: Calls that were answered without sending anything.
         calls: Calls that were sent.
+        refused: Why one was not allowed, if so.
+        skips: Whether the test is skipped for that, instead of failed.
     """
 
     def __init__(self, item: pytest.Item) -> None:
         self.hits = 0
         self.calls = 0
+        self.refused: str | None = None
+        self.skips = False
         self._evals: Evals = evals_of(item.config)
         self._place = str(item.path.parent)
         suite, _, name = item.nodeid.partition("::")
@@ -104,7 +106,7 @@ class LlmCache:
         call = self._call(request, request.read())
         if call is None:
             return send()
-        with _refusals(self._evals):
+        with self._refusals():
             talk = self._evals.service.talk()
             found = _asked(talk, self._question(call, wait=not _in_an_event_loop()))
         if "answer" in found:
@@ -123,13 +125,38 @@ class LlmCache:
         call = self._call(request, await request.aread())
         if call is None:
             return await send()
-        with _refusals(self._evals):
+        with self._refusals():
             talk = await self._evals.service.atalk()
             found = await _asked_later(talk, self._question(call, wait=True))
         if "answer" in found:
             talk.close()
             return self._replayed(library, found)
         return await self._sent_later(library, send, _Outgoing(talk, self._place, found["ticket"]))
+
+    @contextmanager
+    def _refusals(self) -> Generator[None, None, None]:
+        """Ends the test where the service says no.
+
+        With one of pytest's own exceptions: an SDK would try again, and wrap, whatever it takes for a
+        network error.
+        """
+        try:
+            yield
+        except ServiceError as error:
+            self.refused = self._evals.explained(error)
+            if error.kind == "FrozenMiss" and self._evals.skips_misses:
+                self.skips = True
+                pytest.skip(error.message)
+            pytest.fail(self.refused, pytrace=False)
+
+    def settle(self, report: pytest.TestReport) -> None:
+        """Lets no test pass that went on without the answer to one of its calls."""
+        if self.refused is None or not report.passed:
+            return
+        if self.skips:
+            report.outcome, report.longrepr = "skipped", (report.location[0], 0, self.refused)
+        else:
+            report.outcome, report.longrepr = "failed", self.refused
 
     def _may_be_meant(self, request: Any) -> bool:
         """Whether it is a call of a model, by what can be told without looking into it."""
@@ -141,7 +168,7 @@ class LlmCache:
             return True
         if netloc not in self._known:
             asked = {"place": self._place, "url": url}
-            with _refusals(self._evals):
+            with self._refusals():
                 self._known[netloc] = self._evals.service.call("knows", **asked)
         return self._known[netloc]
 
@@ -169,7 +196,8 @@ class LlmCache:
         try:
             answered = send()
         except BaseException as error:
-            out.talk.call("intercepted", **out.failed(error))
+            with suppress(ServiceError):  # the error of the call is the one to be told
+                out.talk.call("intercepted", **out.failed(error))
             out.talk.close()
             raise
 
@@ -189,7 +217,8 @@ class LlmCache:
         try:
             answered = await send()
         except Exception as error:
-            await out.talk.acall("intercepted", **out.failed(error))
+            with suppress(ServiceError):
+                await out.talk.acall("intercepted", **out.failed(error))
             out.talk.close()
             raise
         except BaseException:  # cancelled: nothing may be waited for, and the service sees the end
@@ -252,25 +281,6 @@ async def _asked_later(talk: AsyncTalk, question: dict[str, Any]) -> Any:
     except BaseException:
         talk.close()
         raise
-
-
-@contextmanager
-def _refusals(evals: Evals) -> Generator[None, None, None]:
-    """Ends the test where the service says no.
-
-    With one of pytest's own exceptions: an SDK would try again, and wrap, whatever it takes for a
-    network error.
-    """
-    try:
-        yield
-    except ServiceError as error:
-        _refuse(evals, error)
-
-
-def _refuse(evals: Evals, error: ServiceError) -> NoReturn:
-    if error.kind == "FrozenMiss" and evals.skips_misses:
-        pytest.skip(error.message)
-    pytest.fail(evals.explained(error), pytrace=False)
 
 
 def _named_by_environment() -> set[str]:

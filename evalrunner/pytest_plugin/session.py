@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 if TYPE_CHECKING:
+    from evalrunner.pytest_plugin.llm_cache import LlmCache
     from evalrunner.pytest_plugin.service import Host, Service, ServiceError
     from evalrunner.wiring.python_evals import PythonEvals
 
@@ -126,6 +127,8 @@ class Evals:
 
 
 EVALS: Final = pytest.StashKey[Evals]()
+CACHE: Final[pytest.StashKey[LlmCache]] = pytest.StashKey()
+"""Under a test's item, while its own model calls go through the cache."""
 
 
 def evals_of(config: pytest.Config) -> Evals:

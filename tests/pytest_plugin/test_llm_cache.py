@@ -270,6 +270,13 @@ def test_named_by_the_marker(llm_cache):
         assert httpx.post("{_url(model)}" + path, json=BODY).status_code == 200
     assert llm_cache.hits + llm_cache.calls == 1
 
+def test_mocked_below_the_transport(llm_cache, monkeypatch):
+    import httpcore
+    answered = httpcore.Response(418, content=b"{{}}")
+    monkeypatch.setattr(httpcore.ConnectionPool, "handle_request", lambda pool, request: answered)
+    assert httpx.post("https://api.openai.com/v1/responses", json=BODY).status_code == 418
+    assert (llm_cache.hits, llm_cache.calls) == (0, 0)
+
 def test_without_the_fixture():
     before = httpx.HTTPTransport.handle_request
     assert before.__module__.startswith("httpx")
@@ -277,18 +284,19 @@ def test_without_the_fixture():
 """,
     )
     for asked in (5, 9):  # of the five the second session saves one
-        assert (ended := pytest_session(workspace)).counts == {"passed": 3}, ended.out
+        assert (ended := pytest_session(workspace)).counts == {"passed": 4}, ended.out
         assert len(_Model.asked) == asked
 
 
 def test_a_frozen_session_sends_nothing_and_says_which_call_is_missing(
     workspace: Workspace, provider: FakeProvider
 ) -> None:
-    """Not even an application that catches every exception goes on."""
+    """Not even an application that catches every exception goes on, and in a thread none passes."""
     workspace.write("application.py", SMALL_APPLICATION)
     workspace.write(
         "tests/test_application.py",
         """
+import threading
 from application import classify
 
 def test_it():
@@ -296,27 +304,32 @@ def test_it():
         classify("new")
     except Exception:
         pass
+
+def test_in_a_thread():
+    thread = threading.Thread(target=classify, args=["other"])
+    thread.start()
+    thread.join()
 """,
     )
-    failed = _session(workspace, provider.base_url, "--eval-frozen")
-    assert (failed.code, failed.counts) == (1, {"failed": 1}), failed.out
+    quiet = "-Wignore::pytest.PytestUnhandledThreadExceptionWarning"
+    failed = _session(workspace, provider.base_url, "--eval-frozen", quiet)
+    assert (failed.code, failed.counts) == (1, {"failed": 2}), failed.out
     assert "frozen, and the cache has no answer to POST 127.0.0.1:" in failed.out
-    skipped = _session(workspace, provider.base_url, "--eval-frozen", "--eval-on-miss=skip")
-    assert (skipped.code, skipped.counts) == (0, {"skipped": 1}), skipped.out
+    skipped = _session(workspace, provider.base_url, "--eval-frozen", "--eval-on-miss=skip", quiet)
+    assert (skipped.code, skipped.counts) == (0, {"skipped": 2}), skipped.out
     assert provider.requests == []
     _session(workspace, provider.base_url)
     _session(workspace, provider.base_url, "--eval-recache")
-    assert len(provider.requests) == 2
+    assert len(provider.requests) == 4
 
 
-@pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["alone", "xdist"])
 def test_a_ceiling_holds_for_all_workers_together(
-    workspace: Workspace, provider: FakeProvider, workers: tuple[str, ...]
+    workspace: Workspace, provider: FakeProvider
 ) -> None:
     """A call costs 20 millionths of a dollar and may cost up to some 200."""
     workspace.write("application.py", SMALL_APPLICATION)
     workspace.write("tests/test_application.py", TESTS)
-    ended = _session(workspace, provider.base_url, "--eval-max-usd=0.0005", *workers)
+    ended = _session(workspace, provider.base_url, "--eval-max-usd=0.0005", "-n", "2")
     assert ended.code == 1
     assert "the ceiling leaves no room for POST 127.0.0.1:" in ended.out
     assert ended.counts["failed"] + ended.counts["passed"] == 40
