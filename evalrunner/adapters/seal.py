@@ -132,13 +132,13 @@ class Seal:
             self._damaged(key)
             return None
         if not verifier.proves(found.digest, found.proof):
-            self.untrusted += 1
+            self.untrusted += key not in self.turned_away  # an entry may be read more than once
             self._note(key, "untrusted")
             return None
         return Opened(found.body, found.stored_at)
 
     def _damaged(self, key: Fingerprint) -> None:
-        self.damaged += 1
+        self.damaged += key not in self.turned_away
         self._note(key, "damaged")
 
     def _note(self, key: Fingerprint, word: str) -> None:

@@ -30,6 +30,8 @@ FINISH_REASONS: Final[Mapping[str, str]] = {
 _MAX_QUOTED: Final = 80
 _MAX_MISSING_TOLD: Final = 10
 
+_MAX_LIST: Final = 131_072
+
 
 def verdict(holds: bool, fact: str) -> Score:  # noqa: FBT001  # it is what the verdict is about
     """A score of 1 or 0 with the fact that it stands for."""
@@ -62,6 +64,8 @@ def as_list(value: Json) -> list[str]:
         ['red', 'green, or lime', 'blue']
     """
     if isinstance(value, str):
+        if len(value) > _MAX_LIST:
+            raise ValueError("the list cannot be read: it is too long")
         try:
             rows = csv.reader(value.splitlines(), skipinitialspace=True, strict=True)
             entries = [entry.strip() for row in rows for entry in row]

@@ -152,12 +152,22 @@ def _from_file(path: Path, root: Path) -> ModuleType:
 
 def _import(name: str, *, root: Path, why: str) -> ModuleType:
     _put_on_path(root)
+    _forget_namesake(name.partition(".")[0], root)
     try:
         return importlib.import_module(name)
     except ImportError as error:
         raise ConfigError(f"{why} cannot be imported: {error}") from error
     except (Exception, SystemExit) as error:
         raise ConfigError(f"{why} fails while it is imported: {_told(error)}") from error
+
+
+def _forget_namesake(package: str, root: Path) -> None:
+    """Lets another project's package of the same name go, where this project has one of its own."""
+    file = getattr(sys.modules.get(package), "__file__", None)
+    own = (root / package).is_dir() or (root / f"{package}.py").is_file()
+    if file and own and not Path(file).resolve().is_relative_to(root.resolve()):
+        for name in [each for each in sys.modules if each.partition(".")[0] == package]:
+            del sys.modules[name]
 
 
 def _put_on_path(root: Path) -> None:

@@ -122,7 +122,7 @@ def test_130_interrupted_before_the_first_call(
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("evalrunner.wiring.session.load_project", interrupted)
+    monkeypatch.setattr("evalrunner.suite.config.load_project", interrupted)
     assert project.run() == 130
     assert "Traceback" not in capsys.readouterr().err
 

@@ -159,14 +159,14 @@ def both(base_url: str) -> dict[str, object]:
 def test_an_application_costs_what_it_has_cost(space: Workspace) -> None:
     """It says what it cost when it has answered, so that nothing bounds it beforehand."""
     space.write(
-        "app/bot.py",
+        "billing/bot.py",
         "from evalrunner import Answer\n"
         "def answer(prompt, vars):\n"
         "    return Answer(output='ok ' + vars['q'], usd=f'0.00{len(vars[\"q\"])}')\n",
     )
-    space.write("app/__init__.py", "")
+    space.write("billing/__init__.py", "")
     space.configure("http://127.0.0.1:9/v1")
-    target = {"python": "app.bot:answer", "version": "1"}
+    target = {"python": "billing.bot:answer", "version": "1"}
     space.suite("app", n=8, target=target, checks=[{"type": "contains", "value": "ok"}])
     first = space.run()
     assert (first.estimate.expected, first.estimate.maximum) == (0, None)
