@@ -7,7 +7,7 @@ import json
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import TracebackType
 from typing import Self, TypeAlias, cast
 
@@ -27,6 +27,7 @@ from evalrunner.engine.ports import (
 from evalrunner.engine.spending import cells_of
 from evalrunner.errors import LedgerError
 from evalrunner.values.ceilings import Ceilings, month_scope, scopes, utc_day
+from evalrunner.values.dataclass import dataclass
 from evalrunner.values.exchange import ModelRequest, ModelResponse
 from evalrunner.values.fingerprint import Fingerprint
 from evalrunner.values.money import Picodollars, total

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
 from evalrunner.adapters.seal import Kept, Seal
 from evalrunner.engine.ports import StoreStats
+from evalrunner.values.dataclass import dataclass
 from evalrunner.values.fingerprint import Fingerprint
 
 

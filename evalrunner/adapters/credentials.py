@@ -7,11 +7,11 @@ import json
 import os
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote
 
 from evalrunner.errors import CredentialsRejected
+from evalrunner.values.dataclass import dataclass
 from evalrunner.values.spec import Endpoint
 
 

@@ -6,12 +6,12 @@ import json
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from http.client import HTTPException
 from typing import IO, Any, Final
 from urllib.parse import quote, urlencode, urlsplit
 
 from evalrunner.errors import GithubError
+from evalrunner.values.dataclass import dataclass
 
 _TIMEOUT_SECONDS: Final = 15.0
 _MAX_PAGE_BYTES: Final = 16 * 1024 * 1024

@@ -5,11 +5,11 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from evalrunner.errors import ConfigError
+from evalrunner.values.dataclass import dataclass
 
 _RESERVED: Final = frozenset(
     {

@@ -9,7 +9,6 @@ import ssl
 import time
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final, cast
 
 import httptools
@@ -23,6 +22,7 @@ from evalrunner.errors import (
     ProviderUnavailable,
     ReplyTooLarge,
 )
+from evalrunner.values.dataclass import dataclass
 
 DEFAULT_MAX_BYTES: Final = 4 * 1024 * 1024
 KEEP_ALIVE_SECONDS: Final = 4.0

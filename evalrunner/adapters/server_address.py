@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from evalrunner.errors import ConfigError
+from evalrunner.values.dataclass import dataclass
 
 SCHEMES: Final = ("redis", "rediss")
 PASSWORD_VARIABLE: Final = "EVALRUNNER_CACHE_PASSWORD"

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from evalrunner.adapters.private_dir import open_private_dir, write_atomically
 from evalrunner.adapters.run_files import KEPT_RUNS, is_run_id, prune_runs, run_ids
 from evalrunner.errors import ConfigError, RunDocumentError, StoreError
+from evalrunner.values.dataclass import dataclass
 
 NAME: Final = ".evalrunner"
 

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TypeAlias
 
+from evalrunner.values.dataclass import dataclass
 from evalrunner.values.exchange import Flow, Json, Message, ModelRequest, ModelResponse, Tier
 from evalrunner.values.money import Picodollars
-from evalrunner.values.quickly_made import quickly_made
 from evalrunner.values.result import Score
 from evalrunner.values.spec import JUDGE_MAX_TOKENS, CheckClass, CheckSpec, Endpoint
 
 
-@quickly_made
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckContext:
     """Everything that a check may see.

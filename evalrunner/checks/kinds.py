@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TypeAlias
 
 from evalrunner.checks.base import Ask, Grade
+from evalrunner.values.dataclass import dataclass
 from evalrunner.values.exchange import Json
 from evalrunner.values.spec import CheckClass, CheckSpec
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 from evalrunner.checks.base import Check
+from evalrunner.values.dataclass import dataclass
 from evalrunner.values.exchange import Tier
 from evalrunner.values.spec import Routing
 

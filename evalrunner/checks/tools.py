@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final, cast
 
 from evalrunner.checks.base import CheckContext, Grade
 from evalrunner.checks.schema import compile_schema
 from evalrunner.checks.structure import read_json
 from evalrunner.checks.text import as_list, verdict
+from evalrunner.values.dataclass import dataclass
 from evalrunner.values.exchange import Json, ModelText
 from evalrunner.values.result import Score
 from evalrunner.values.spec import CheckSpec

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final, NoReturn, cast
 
 from evalrunner.checks.kinds import is_number
 from evalrunner.errors import MalformedReply
+from evalrunner.values.dataclass import dataclass
 from evalrunner.values.exchange import ModelResponse
 
 _FENCE: Final = re.compile(r"\A```[A-Za-z]*[ \t]*\n(.*)\n[ \t]*```\Z", re.DOTALL)

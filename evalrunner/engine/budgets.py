@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from evalrunner.values.ceilings import Ceilings
+from evalrunner.values.dataclass import dataclass
 from evalrunner.values.forecast import Forecast
 from evalrunner.values.money import ZERO, Picodollars, usd_text
 from evalrunner.values.result import CostEstimate, Decision, GateDecision

@@ -8,14 +8,14 @@ judgement can be tested without a socket or an event loop.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from evalrunner.checks.base import Check, CheckContext, JudgeSeat
 from evalrunner.checks.settle import case_outcome, is_settled
 from evalrunner.checks.tiers import CasePlan
 from evalrunner.errors import ModelCallError, NotAsked
+from evalrunner.values.dataclass import dataclass
 from evalrunner.values.exchange import Flow, Json, ModelRequest, ModelText, Reply, Request, Tier
-from evalrunner.values.quickly_made import quickly_made
 from evalrunner.values.result import (
     CaseRef,
     CaseResult,
@@ -48,7 +48,6 @@ class Panel:
     tools: Json = None
 
 
-@quickly_made
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvalCase:
     """A golden row, rendered for one prompt, target and draw.

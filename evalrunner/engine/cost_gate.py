@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from fractions import Fraction
 from typing import Final
 
@@ -11,6 +11,7 @@ from evalrunner.engine.ports import LedgerDay, LedgerHistory, PastEstimate
 from evalrunner.errors import LedgerError
 from evalrunner.values.amount import NOTHING, Amount, total
 from evalrunner.values.ceilings import utc_day
+from evalrunner.values.dataclass import dataclass
 from evalrunner.values.money import PICO_PER_USD, Picodollars
 from evalrunner.values.project import CostConfig, CostGateConfig
 from evalrunner.values.result import CostEstimate

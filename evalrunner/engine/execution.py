@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import signal
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping, Sequence
-from dataclasses import dataclass
 from types import FrameType
 from typing import Final
 
@@ -18,6 +17,7 @@ from evalrunner.engine.lanes import Lane
 from evalrunner.engine.pay_once import PayOnce
 from evalrunner.engine.ports import CacheStore, Clock, Leases, Ledger, Progress
 from evalrunner.engine.replay import OpenCase, StoreReader
+from evalrunner.values.dataclass import dataclass
 from evalrunner.values.result import CaseResult
 
 DRAIN_SECONDS: Final = 5.0

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from evalrunner.engine.case import EvalCase, Panel
 from evalrunner.engine.panel import PanelBuilder
 from evalrunner.engine.select import Selection
 from evalrunner.errors import LoadError, Problem, TemplateError
 from evalrunner.suite.render import JsonTemplate, PromptTemplate
+from evalrunner.values.dataclass import dataclass
 from evalrunner.values.exchange import Json, Message, ModelRequest, Request, TargetRequest, Tier
 from evalrunner.values.result import CaseRef
 from evalrunner.values.spec import DEFAULT_MAX_TOKENS, Endpoint, Golden, Suite

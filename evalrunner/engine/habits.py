@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from fractions import Fraction
 from functools import lru_cache
 from typing import Final
 
 from evalrunner.engine.ports import PastEstimate, Settlement, Usual
+from evalrunner.values.dataclass import dataclass
 from evalrunner.values.pricing import plausible
 
 MILLION: Final = 10**6

@@ -6,11 +6,12 @@ import base64
 import binascii
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final, cast
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from evalrunner.values.compact_json import compact_encoder
+from evalrunner.values.dataclass import dataclass
 from evalrunner.values.exchange import Json
 from evalrunner.values.fingerprint import Fingerprint, digest
 from evalrunner.values.spec import DEFAULT_MAX_TOKENS

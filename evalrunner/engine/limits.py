@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 from evalrunner.engine.ports import RateHints
 from evalrunner.errors import CallTimeout, MalformedReply, ModelCallError
+from evalrunner.values.dataclass import dataclass
 
 LONGEST_WAIT_SECONDS: Final = 120.0
 """The longest that a run waits because a provider asks it to; beyond that the call is an error."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from evalrunner.checks.base import Check, JudgeSeat
 from evalrunner.checks.kinds import Loader
@@ -12,6 +11,7 @@ from evalrunner.checks.registry import problems as check_problems
 from evalrunner.checks.tiers import judge_tier, plan_case
 from evalrunner.engine.case import Panel
 from evalrunner.errors import ConfigError, LoadError, Problem
+from evalrunner.values.dataclass import dataclass
 from evalrunner.values.exchange import Tier
 from evalrunner.values.spec import CheckSpec, Endpoint, Routing, Suite
 

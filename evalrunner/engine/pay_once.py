@@ -10,12 +10,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Final
 
 from evalrunner.engine.ports import Clock, Leases
 from evalrunner.engine.replay import StoreReader
 from evalrunner.errors import Interrupted
+from evalrunner.values.dataclass import dataclass
 from evalrunner.values.exchange import Reply, Request
 from evalrunner.values.fingerprint import Fingerprint
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Protocol
 
+from evalrunner.values.dataclass import dataclass
 from evalrunner.values.exchange import (
     ModelRequest,
     ModelResponse,
@@ -16,13 +17,11 @@ from evalrunner.values.exchange import (
 )
 from evalrunner.values.fingerprint import Fingerprint
 from evalrunner.values.money import Picodollars, Price
-from evalrunner.values.quickly_made import quickly_made
 from evalrunner.values.spec import Endpoint
 from evalrunner.values.spend import SpendRead
 from evalrunner.values.spending import SpendCell
 
 
-@quickly_made
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RateHints:
     """What a provider's headers say about its limits; ``None`` where they are silent."""
@@ -35,7 +34,6 @@ class RateHints:
     reset_tokens_seconds: float | None = None
 
 
-@quickly_made
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WireReply:
     """One successful attempt: the answer, and what the headers said."""
@@ -155,7 +153,6 @@ class Leases(Protocol):
         ...
 
 
-@quickly_made
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
     """One request about to be sent, as the ledger reserves it.
@@ -181,7 +178,6 @@ class Attempt:
     processing: str = "standard"
 
 
-@quickly_made
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settlement:
     """How an attempt ended.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fractions import Fraction
 from typing import Final
 
@@ -12,6 +12,7 @@ from evalrunner.engine.case import EvalCase
 from evalrunner.engine.estimate import Estimator
 from evalrunner.engine.habits import MILLION
 from evalrunner.engine.replay import OpenCase
+from evalrunner.values.dataclass import dataclass
 from evalrunner.values.exchange import Tier
 from evalrunner.values.forecast import CallForecast, Forecast
 from evalrunner.values.money import Picodollars, Price, usd_text

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
@@ -18,6 +18,7 @@ from evalrunner.engine.remedies import Situation, remedies
 from evalrunner.engine.replay import OpenCase, Replay, StoreReader, replay
 from evalrunner.errors import BudgetExceeded, FrozenMiss, Interrupted, NotAsked
 from evalrunner.values.ceilings import Ceilings
+from evalrunner.values.dataclass import dataclass
 from evalrunner.values.exit_code import ExitCode
 from evalrunner.values.forecast import Forecast
 from evalrunner.values.kept import KeptRows

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from hashlib import sha256
 
 from evalrunner.errors import UsageError
+from evalrunner.values.dataclass import dataclass
 from evalrunner.values.result import CaseRef
 
 

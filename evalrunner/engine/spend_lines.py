@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fractions import Fraction
 from typing import Final
 
 from evalrunner.engine.ports import LedgerRecords, RunRow
 from evalrunner.values.ceilings import utc_day
+from evalrunner.values.dataclass import dataclass
 from evalrunner.values.money import ZERO, Picodollars
 from evalrunner.values.spending import SpendCell
 

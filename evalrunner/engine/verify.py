@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from hashlib import sha256
 from typing import Final
 
@@ -15,6 +15,7 @@ from evalrunner.engine.normalized import Likeness
 from evalrunner.engine.ports import CacheStore
 from evalrunner.engine.replay import OpenCase, StoreReader
 from evalrunner.errors import MalformedReply, ModelCallError, NotAsked
+from evalrunner.values.dataclass import dataclass
 from evalrunner.values.exchange import Flow, ModelResponse, Reply, Request
 from evalrunner.values.fingerprint import Fingerprint
 from evalrunner.values.money import ZERO

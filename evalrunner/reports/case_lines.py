@@ -9,11 +9,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from evalrunner.reports.document import document_of
 from evalrunner.reports.document_read import from_json
+from evalrunner.values.dataclass import dataclass
 from evalrunner.values.result import CaseResult
 
 _CASES: Final = b',"cases":[\n'

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Final
 
 from evalrunner.reports.comparison import as_markdown
 from evalrunner.reports.markdown import MARKER, MAX_BYTES, render
 from evalrunner.reports.safe_text import for_markdown_code
+from evalrunner.values.dataclass import dataclass
 from evalrunner.values.result import RunReport
 from evalrunner.verdict.changes import RunChanges
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from statistics import median
 
+from evalrunner.values.dataclass import dataclass
 from evalrunner.values.money import Picodollars, total
 from evalrunner.values.result import CaseResult, Outcome
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Final
@@ -15,6 +14,7 @@ from evalrunner.suite.files import name_below, open_file
 from evalrunner.suite.goldens import RawRow
 from evalrunner.suite.json_text import json_problem, json_value
 from evalrunner.suite.tree import MAX_SCALAR, Document, plain
+from evalrunner.values.dataclass import dataclass
 from evalrunner.values.exchange import Json
 from evalrunner.values.project import FileRead
 

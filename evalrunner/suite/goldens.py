@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from hashlib import sha256
 from typing import Final, Protocol, TypeAlias
 
@@ -11,6 +11,7 @@ from evalrunner.errors import LoadError, Problem
 from evalrunner.suite.labels import checked_label, tag_texts
 from evalrunner.suite.tree import MAX_PROBLEMS
 from evalrunner.values.compact_json import compact_encoder
+from evalrunner.values.dataclass import dataclass
 from evalrunner.values.exchange import Json
 from evalrunner.values.fingerprint import canonical_json
 from evalrunner.values.project import FileRead

@@ -6,7 +6,6 @@ import math
 import os
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import date, datetime, time
 from decimal import Decimal
 from importlib import import_module
@@ -19,6 +18,7 @@ from evalrunner.suite.files import resolve_reference
 from evalrunner.suite.golden_formats import StreamedFile
 from evalrunner.suite.goldens import RawRow
 from evalrunner.suite.suggest import did_you_mean
+from evalrunner.values.dataclass import dataclass
 from evalrunner.values.exchange import Json
 from evalrunner.values.project import FileRead
 

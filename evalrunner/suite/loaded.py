@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from evalrunner.suite.goldens import GoldenSource
+from evalrunner.values.dataclass import dataclass
 from evalrunner.values.project import FileRead, Project
 from evalrunner.values.spec import Suite
 

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Final
+
+from evalrunner.values.dataclass import dataclass
 
 SHINGLE: Final = 5
 BINS: Final = 128

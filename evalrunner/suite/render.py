@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, TypeAlias
 
 from evalrunner.errors import TemplateError
 from evalrunner.suite.template import Template, Vars, to_text, undefined
+from evalrunner.values.dataclass import dataclass
 from evalrunner.values.exchange import Json, Message
 from evalrunner.values.spec import Prompt, SourceRef
 

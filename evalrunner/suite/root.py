@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from evalrunner.errors import ConfigError, LoadError, Problem
 from evalrunner.suite.files import read_file, text_of
 from evalrunner.suite.tree import WrittenFloat
+from evalrunner.values.dataclass import dataclass
 from evalrunner.values.project import FileRead
 
 CONFIG_NAME: Final = "evalrunner.yaml"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -13,6 +12,7 @@ from evalrunner.suite.files import open_file
 from evalrunner.suite.golden_formats import LINE_LIMIT
 from evalrunner.suite.goldens import GoldenSource, golden_row
 from evalrunner.suite.json_text import json_value
+from evalrunner.values.dataclass import dataclass
 from evalrunner.values.spec import Golden, SourceRef
 
 _BOM: Final = b"\xef\xbb\xbf"

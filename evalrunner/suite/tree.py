@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final, Self, TypeAlias
 
 from evalrunner.errors import LoadError, Problem
+from evalrunner.values.dataclass import dataclass
 from evalrunner.values.exchange import Json
 
 MAX_DEPTH: Final = 64

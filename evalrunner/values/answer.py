@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
+
+from evalrunner.values.dataclass import dataclass
 
 USAGE_NAMES: Final = frozenset(
     {

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 
+from evalrunner.values.dataclass import dataclass
 from evalrunner.values.fingerprint import Fingerprint
 from evalrunner.values.spec import SourceRef
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 from functools import lru_cache
 
+from evalrunner.values.dataclass import dataclass
 from evalrunner.values.money import Picodollars
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import Final, TypeAlias, TypeVar, final
 
+from evalrunner.values.dataclass import dataclass
 from evalrunner.values.fingerprint import Fingerprint
 from evalrunner.values.money import Picodollars
-from evalrunner.values.quickly_made import quickly_made
 
 Json: TypeAlias = "bool | int | float | str | Sequence[Json] | Mapping[str, Json] | None"
 
@@ -60,7 +60,6 @@ class Tier(StrEnum):
     TARGET = "target"
 
 
-@quickly_made
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
     """One chat message. ``content`` is text, or the provider's list of parts."""
@@ -69,7 +68,6 @@ class Message:
     content: Json
 
 
-@quickly_made
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelRequest:
     """One question to a model. Its fields are its cache key.
@@ -107,7 +105,6 @@ class ModelRequest:
     check: str | None = field(compare=False, default=None)
 
 
-@quickly_made
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TargetRequest:
     """One question to the user's application, identified by its code or version.
@@ -137,7 +134,6 @@ class TargetRequest:
 Request: TypeAlias = ModelRequest | TargetRequest
 
 
-@quickly_made
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
     """Tokens as the provider counted them; ``None`` where it did not say.
@@ -158,7 +154,6 @@ class Usage:
         return self.input_tokens is not None and self.output_tokens is not None
 
 
-@quickly_made
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelResponse:
     """One complete answer.
@@ -196,7 +191,6 @@ COMPLETE_FINISH_REASONS: Final = frozenset(
 )
 
 
-@quickly_made
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallRecord:
     """How a request was answered and what that cost.
@@ -227,7 +221,6 @@ class CallRecord:
     verified: str | None = None
 
 
-@quickly_made
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
     """What a flow is sent for its request: the answer, and the account of it."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from evalrunner.values.cause import Explained, MissGroup
+from evalrunner.values.dataclass import dataclass
 from evalrunner.values.result import CaseResult, RunInfo
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from fractions import Fraction
 
+from evalrunner.values.dataclass import dataclass
 from evalrunner.values.exchange import Tier
 from evalrunner.values.money import Picodollars, total
 from evalrunner.values.result import CostEstimate

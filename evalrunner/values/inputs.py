@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Final
 
+from evalrunner.values.dataclass import dataclass
 from evalrunner.values.exchange import Json
 from evalrunner.values.fingerprint import canonical_json, digest
 from evalrunner.values.spec import SourceRef

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
 
+from evalrunner.values.dataclass import dataclass
 from evalrunner.values.exchange import Json, Usage
 from evalrunner.values.money import ZERO, Picodollars, Price, busy_cost
 

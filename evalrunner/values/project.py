@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from decimal import Decimal
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Final
 
+from evalrunner.values.dataclass import dataclass
 from evalrunner.values.money import Picodollars
 from evalrunner.values.spec import Endpoint, Routing
 from evalrunner.values.spend import SpendSpec

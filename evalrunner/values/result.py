@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 
 from evalrunner.values.cause import MissGroup
+from evalrunner.values.dataclass import dataclass
 from evalrunner.values.exchange import CallRecord, Json, Message, ModelResponse, ModelText, Tier
 from evalrunner.values.exit_code import ExitCode
 from evalrunner.values.fingerprint import Fingerprint
 from evalrunner.values.inputs import Inputs
 from evalrunner.values.money import ZERO, Picodollars
-from evalrunner.values.quickly_made import quickly_made
 from evalrunner.values.spec import CheckClass, GateSpec, RepeatSpec, SourceRef
 from evalrunner.values.summary import Summary
 
@@ -27,7 +27,6 @@ class Outcome(StrEnum):
     NOT_RUN = "not_run"
 
 
-@quickly_made
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Score:
     """What a check found.
@@ -45,7 +44,6 @@ class Score:
     confidence: float | None = None
 
 
-@quickly_made
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckResult:
     """One check's verdict on one case. ``record`` is the judge's call, where one was made."""
@@ -66,7 +64,6 @@ class CheckResult:
     record: CallRecord | None = None
 
 
-@quickly_made
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
     """The answer that a case's verdict is about, and the account of getting it."""
@@ -77,7 +74,6 @@ class Subject:
     record: CallRecord
 
 
-@quickly_made
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaseRef:
     """Which case: everything about it that is known before it runs."""
@@ -100,7 +96,6 @@ class CaseRef:
         return self.id.split("@", 1)[0].split("#", 1)[0]
 
 
-@quickly_made
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaseResult:
     """One case's end.
@@ -141,7 +136,6 @@ class Unasked:
     miss_cause: str | None = None
 
 
-@quickly_made
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChargedCall:
     """One call as the sums count it.

@@ -7,17 +7,16 @@ file handles, no pydantic and no defaults still to be looked up.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from decimal import Decimal
 from enum import StrEnum
 from typing import Final
 
+from evalrunner.values.dataclass import dataclass
 from evalrunner.values.exchange import Json, Message, Tier
 from evalrunner.values.money import Picodollars, Price
-from evalrunner.values.quickly_made import quickly_made
 
 
-@quickly_made
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceRef:
     """Where something was written: a path relative to the project root, and a line from 1."""
@@ -146,7 +145,6 @@ class RepeatSpec:
     required: int | None = None
 
 
-@quickly_made
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Golden:
     """One row: its variables and what is reserved beside them.

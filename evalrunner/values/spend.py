@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import date, timedelta
 from decimal import Decimal, InvalidOperation
 from fnmatch import fnmatchcase
 from fractions import Fraction
 from typing import Final
 
+from evalrunner.values.dataclass import dataclass
 from evalrunner.values.exchange import Json
 
 EVALS: Final = "evals"

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import Final
 
+from evalrunner.values.dataclass import dataclass
 from evalrunner.values.money import ZERO, Picodollars
 
 COLUMNS: Final = (

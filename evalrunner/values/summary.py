@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
+from evalrunner.values.dataclass import dataclass
 from evalrunner.values.money import Picodollars
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from evalrunner.values.cause import Cause, Change, Explained, MissGroup
+from evalrunner.values.dataclass import dataclass
 from evalrunner.values.exchange import CallRecord, ModelResponse, ModelText
 from evalrunner.values.fingerprint import Fingerprint
 from evalrunner.values.result import CaseResult, ChargedCall, CheckResult, Outcome, Subject

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final, TypeAlias
 
+from evalrunner.values.dataclass import dataclass
 from evalrunner.values.exchange import ModelText
 from evalrunner.values.result import CaseResult, CheckResult, Estimate, Outcome, RunReport
 from evalrunner.verdict.compare import compare

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import Final
 
+from evalrunner.values.dataclass import dataclass
 from evalrunner.values.result import Outcome
 
 

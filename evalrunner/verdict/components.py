@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 
 from evalrunner.values.cause import Cause, Change
+from evalrunner.values.dataclass import dataclass
 from evalrunner.values.exchange import Json, Tier
 from evalrunner.values.fingerprint import canonical_json
 from evalrunner.values.inputs import CheckInputs, EndpointInputs, Inputs, SuiteInputs, Written

@@ -8,12 +8,13 @@ says otherwise that it does not know.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 from fractions import Fraction
 from typing import Final
 
 from evalrunner.values.amount import Amount
+from evalrunner.values.dataclass import dataclass
 from evalrunner.values.money import PICO_PER_USD
 from evalrunner.values.project import CostGateConfig
 from evalrunner.values.result import Decision

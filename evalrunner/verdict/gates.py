@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 from typing import Final
 
+from evalrunner.values.dataclass import dataclass
 from evalrunner.values.exit_code import RANK, ExitCode
 from evalrunner.values.kept import KeptRows
 from evalrunner.values.result import CaseResult, Decision, Failure, GateDecision, Outcome

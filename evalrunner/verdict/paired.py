@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from fractions import Fraction
 from math import comb, sqrt
 from typing import Final
 
+from evalrunner.values.dataclass import dataclass
 from evalrunner.verdict.stats import beta_cdf
 
 _MOST: Final = 1e6

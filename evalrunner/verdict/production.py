@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 
 from evalrunner.values.amount import UNKNOWN, Amount, total
+from evalrunner.values.dataclass import dataclass
 from evalrunner.values.exchange import Json
 from evalrunner.values.money import PICO_PER_USD, Picodollars, usd_text
 from evalrunner.values.spend import (

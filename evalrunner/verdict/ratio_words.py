@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 from typing import Final
 
 from evalrunner.values.amount import Amount
+from evalrunner.values.dataclass import dataclass
 from evalrunner.values.exchange import Json
 from evalrunner.values.money import PICO_PER_USD, Picodollars, dollars
 from evalrunner.values.project import CostGateConfig

@@ -11,7 +11,7 @@ import shutil
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -22,6 +22,7 @@ from evalrunner.reports.comment import Against, comment
 from evalrunner.reports.markdown import render
 from evalrunner.reports.workflow_commands import commands_for, error, notice
 from evalrunner.suite.root import find_root
+from evalrunner.values.dataclass import dataclass
 from evalrunner.values.result import RunReport
 from evalrunner.verdict.changes import compare_runs
 from evalrunner.wiring.action_comment import github_of, say_in_comment

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
 from evalrunner.errors import UsageError
+from evalrunner.values.dataclass import dataclass
 from evalrunner.values.money import Picodollars, from_usd
 
 _MAX_INPUT: Final = 4_096

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
 
 from evalrunner.errors import UsageError
+from evalrunner.values.dataclass import dataclass
 
 _MAX_EVENT_BYTES: Final = 25 * 1024 * 1024
 _SHA: Final = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?\Z")

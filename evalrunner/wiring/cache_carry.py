@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Final
@@ -14,6 +13,7 @@ from evalrunner.adapters.cache_archive import open_archive, write_archive
 from evalrunner.adapters.envelope import EPOCH
 from evalrunner.adapters.seal import Seal
 from evalrunner.errors import RunDocumentError, StoreError, UsageError
+from evalrunner.values.dataclass import dataclass
 from evalrunner.values.fingerprint import Fingerprint
 from evalrunner.values.quantity import seconds_of
 from evalrunner.wiring.cache_known import moment_of

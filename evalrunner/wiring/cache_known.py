@@ -6,7 +6,6 @@ import json
 import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -22,6 +21,7 @@ from evalrunner.engine.select import Selection
 from evalrunner.errors import LedgerError
 from evalrunner.reports.case_lines import case_lines, fingerprints_in, line_id
 from evalrunner.suite.load import require_good_rows
+from evalrunner.values.dataclass import dataclass
 from evalrunner.values.fingerprint import Fingerprint
 from evalrunner.wiring.command import Command
 from evalrunner.wiring.ledgers import open_ledger

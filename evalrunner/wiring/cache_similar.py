@@ -10,7 +10,6 @@ import json
 import time
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
 from pathlib import Path
 
 from evalrunner.adapters.prices import ConfiguredPrices
@@ -26,6 +25,7 @@ from evalrunner.suite.load import require_good_rows
 from evalrunner.suite.loaded import LoadedSuite
 from evalrunner.suite.near_duplicates import Twin, near_duplicates
 from evalrunner.suite.row_lines import row_lines
+from evalrunner.values.dataclass import dataclass
 from evalrunner.values.exchange import Json
 from evalrunner.values.fingerprint import Fingerprint
 from evalrunner.values.money import Picodollars, total

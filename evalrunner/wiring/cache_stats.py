@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 
 from evalrunner.errors import LedgerError
+from evalrunner.values.dataclass import dataclass
 from evalrunner.values.fingerprint import Fingerprint
 from evalrunner.wiring.cache_known import FOR_EVER, Uses, open_history, suites_of, uses_of
 from evalrunner.wiring.cache_prune import UNKNOWN_SUITE

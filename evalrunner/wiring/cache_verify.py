@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
+from evalrunner.values.dataclass import dataclass
 from evalrunner.values.fingerprint import Fingerprint
 from evalrunner.wiring.shelves import Shelf, Shelves
 

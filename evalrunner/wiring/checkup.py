@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from evalrunner.adapters.local_identity import model_file
@@ -18,6 +18,7 @@ from evalrunner.suite.loaded import LoadedSuite
 from evalrunner.suite.problems import sorted_problems
 from evalrunner.suite.render import JsonTemplate, PromptTemplate
 from evalrunner.suite.root import find_root
+from evalrunner.values.dataclass import dataclass
 from evalrunner.values.project import Project, Tiers
 from evalrunner.values.spec import Endpoint
 from evalrunner.wiring.advice import (

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from evalrunner.engine.select import Selection, Shard
+from evalrunner.values.dataclass import dataclass
 from evalrunner.values.money import Picodollars
 
 DEFAULT_CONCURRENCY = 32

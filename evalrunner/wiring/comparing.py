@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from evalrunner.adapters.private_dir import write_atomically
 from evalrunner.errors import UsageError
 from evalrunner.reports.comparison import as_markdown, as_text
 from evalrunner.reports.comparison_document import to_json
+from evalrunner.values.dataclass import dataclass
 from evalrunner.values.exit_code import ExitCode
 from evalrunner.values.result import RunReport
 from evalrunner.verdict.changes import RunChanges, compare_runs

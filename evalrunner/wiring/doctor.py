@@ -8,7 +8,6 @@ import re
 import site
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from importlib import metadata
 from importlib.util import find_spec
@@ -20,6 +19,7 @@ from evalrunner.adapters.sqlite_file import journal_mode, sqlite_version
 from evalrunner.adapters.state_dir import NAME, StateDir
 from evalrunner.errors import ConfigError, LedgerError, LoadError
 from evalrunner.suite.config import load_project
+from evalrunner.values.dataclass import dataclass
 from evalrunner.values.project import Project
 from evalrunner.version import __version__
 from evalrunner.wiring.advice import undated_aliases

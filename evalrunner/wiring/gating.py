@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from evalrunner.adapters.git import git_state
@@ -14,6 +13,7 @@ from evalrunner.engine.ports import LedgerHistory
 from evalrunner.errors import LedgerError, UsageError
 from evalrunner.suite.config import load_project
 from evalrunner.values.ceilings import utc_day
+from evalrunner.values.dataclass import dataclass
 from evalrunner.values.exit_code import ExitCode
 from evalrunner.values.project import Project
 from evalrunner.values.result import Failure

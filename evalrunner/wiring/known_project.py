@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -27,6 +27,7 @@ from evalrunner.errors import EvalRunnerError, LoadError
 from evalrunner.suite.golden_formats import JsonLines, file_rows
 from evalrunner.suite.goldens import GoldenSource
 from evalrunner.suite.loaded import LoadedSuite
+from evalrunner.values.dataclass import dataclass
 from evalrunner.values.exchange import Json
 from evalrunner.values.plain_form import from_plain, to_plain
 from evalrunner.values.project import FileRead, Project

@@ -7,7 +7,6 @@ import secrets
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from evalrunner.adapters.git import git_state
@@ -17,6 +16,7 @@ from evalrunner.engine.ports import CacheStore, LedgerBook
 from evalrunner.errors import LedgerError, StoreError
 from evalrunner.suite.loaded import LoadedSuite
 from evalrunner.values.ceilings import Ceilings
+from evalrunner.values.dataclass import dataclass
 from evalrunner.values.exchange import Json
 from evalrunner.values.project import Project
 from evalrunner.wiring.command import Command

@@ -8,7 +8,7 @@ checks from the head. So a head can neither loosen a gate nor point a key at ano
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 from evalrunner.errors import ConfigError, LoadError, Problem
@@ -17,6 +17,7 @@ from evalrunner.suite.discover import find_suites
 from evalrunner.suite.load import load_suites
 from evalrunner.suite.loaded import LoadedSuite
 from evalrunner.suite.root import find_root
+from evalrunner.values.dataclass import dataclass
 from evalrunner.values.project import Project
 from evalrunner.values.spec import Suite
 

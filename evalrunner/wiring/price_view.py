@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from evalrunner.adapters.prices import ConfiguredPrices, ListedPrices
 from evalrunner.suite.config import load_project
 from evalrunner.suite.endpoints import endpoint_for
+from evalrunner.values.dataclass import dataclass
 from evalrunner.values.money import Picodollars, Price, usd_text
 from evalrunner.values.pricing import Unknown
 from evalrunner.values.spec import Endpoint

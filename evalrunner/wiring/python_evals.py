@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 from typing import Final, TypeAlias
 
@@ -16,6 +16,7 @@ from evalrunner.engine.select import Selection
 from evalrunner.errors import ConfigError, ModelCallError, NotAsked
 from evalrunner.suite.files import name_below
 from evalrunner.suite.inline import inline_suite
+from evalrunner.values.dataclass import dataclass
 from evalrunner.values.exchange import (
     CallRecord,
     Flow,

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
 from itertools import compress
@@ -27,6 +26,7 @@ from evalrunner.reports.document import case_line, document_of, from_json, head
 from evalrunner.suite.goldens import row_ids
 from evalrunner.suite.loaded import LoadedSuite
 from evalrunner.suite.row_lines import RowLines, parsed, row_lines
+from evalrunner.values.dataclass import dataclass
 from evalrunner.values.fingerprint import Fingerprint, fingerprint
 from evalrunner.values.kept import KeptRows
 from evalrunner.values.project import Project

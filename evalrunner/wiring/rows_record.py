@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,6 +14,7 @@ from evalrunner.adapters.unchanged_file import write_record
 from evalrunner.reports.case_lines import paid_accounts
 from evalrunner.suite.loaded import LoadedSuite
 from evalrunner.suite.row_lines import row_lines
+from evalrunner.values.dataclass import dataclass
 from evalrunner.values.project import Project
 from evalrunner.values.result import CaseResult, Outcome, RunReport
 from evalrunner.values.summary import ModelTally, Spent, Summary, Tally

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any, Self
 
 from evalrunner.errors import UsageError
+from evalrunner.values.dataclass import dataclass
 from evalrunner.values.money import Picodollars, from_usd
 from evalrunner.wiring.command import Command
 from evalrunner.wiring.publish import FORMATS

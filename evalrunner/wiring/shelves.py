@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +14,7 @@ from evalrunner.adapters.cache_tiered import Layer
 from evalrunner.adapters.seal import Seal
 from evalrunner.adapters.state_dir import StateDir, open_state_dir
 from evalrunner.suite.config import load_project
+from evalrunner.values.dataclass import dataclass
 from evalrunner.values.project import Project
 from evalrunner.wiring.store_layers import open_layers, shared_seal
 from evalrunner.wiring.stores import private_namespace, store_plan

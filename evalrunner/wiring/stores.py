@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 from typing import Final
 
 from evalrunner.adapters.cache_disk import DiskStore, open_disk_store
 from evalrunner.adapters.state_dir import StateDir
 from evalrunner.engine.ports import CacheStore
+from evalrunner.values.dataclass import dataclass
 from evalrunner.values.project import Project, SignConfig, StoreConfig
 from evalrunner.wiring.store_mark import URL_VARIABLE
 

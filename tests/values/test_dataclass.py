@@ -1,26 +1,27 @@
-"""A quickly made value is what dataclass alone would have made of it, and as frozen."""
+"""A value of ours is what the standard's dataclass would have made of it, and as frozen."""
 
 from __future__ import annotations
 
 import copy
+import dataclasses
 import inspect
-from dataclasses import FrozenInstanceError, dataclass, field, replace
+import pickle
+from dataclasses import FrozenInstanceError, field, replace
 
 import pytest
 
+from evalrunner.values.dataclass import dataclass
 from evalrunner.values.exchange import CallRecord
 from evalrunner.values.fingerprint import Fingerprint
-from evalrunner.values.quickly_made import quickly_made
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Slow:
     x: int
     y: tuple[int, ...] = ()
     z: dict[str, int] = field(default_factory=dict)
 
 
-@quickly_made
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quick:
     x: int
@@ -75,3 +76,69 @@ def test_its_parameters_are_those_of_its_fields() -> None:
     assert [each.kind for each in quick.values()] == [each.kind for each in slow.values()]
     assert quick["x"].default is slow["x"].default
     assert quick["y"].default == slow["y"].default
+
+
+def test_its_signature_is_known_before_the_first_is_made() -> None:
+    @dataclass(frozen=True, slots=True, kw_only=True)
+    class Unmade:
+        x: int
+        y: int = 0
+
+    assert str(inspect.signature(Unmade)) == "(*, x: 'int', y: 'int' = 0) -> None"
+
+
+def test_a_positional_one_takes_its_fields_in_order() -> None:
+    @dataclass(frozen=True, slots=True)
+    class Pair:
+        x: int
+        y: int = 0
+
+    assert Pair(1, 2) == Pair(x=1, y=2)
+    match Pair(1, 2):
+        case Pair(x, y):
+            assert (x, y) == (1, 2)
+
+
+def test_what_is_not_compared_is_neither_equal_nor_hashed() -> None:
+    @dataclass(frozen=True, slots=True, kw_only=True)
+    class Named:
+        x: int
+        name: str = field(compare=False)
+
+    @dataclass(frozen=True, slots=True, kw_only=True)
+    class Other:
+        x: int
+
+    assert Named(x=1, name="a") == Named(x=1, name="b")
+    assert hash(Named(x=1, name="a")) == hash(Named(x=1, name="b"))
+    assert Named(x=1, name="a") != Named(x=2, name="a")
+    assert Named(x=1, name="a") != Other(x=1)
+
+
+def test_nobody_can_delete_a_field() -> None:
+    made = Quick(x=1)
+    with pytest.raises(FrozenInstanceError):
+        del made.x
+    assert made.x == 1
+
+
+def test_it_can_be_pickled() -> None:
+    made = Quick(x=1, y=(2,), z={"a": 1})
+    assert pickle.loads(pickle.dumps(made)) == made  # our own
+
+
+def test_one_that_is_not_frozen_or_has_no_slots_is_the_standard_s() -> None:
+    @dataclass(slots=True)
+    class Changing:
+        x: int
+
+    @dataclass(frozen=True)
+    class Roomy:
+        x: int
+
+    changing = Changing(1)
+    changing.x = 2
+    assert changing == Changing(2)
+    assert vars(Roomy(1)) == {"x": 1}
+    with pytest.raises(FrozenInstanceError):
+        Roomy(1).x = 2  # type: ignore[misc]
