@@ -13,6 +13,7 @@ from contextlib import suppress
 from hashlib import sha256
 from itertools import islice
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from evalrunner.adapters.cache_file import CacheFile
@@ -170,7 +171,7 @@ class DiskStore:
         return StoreStats(
             damaged=self._seal.damaged,
             untrusted=self._seal.untrusted,
-            turned_away=dict(self._seal.turned_away),
+            turned_away=MappingProxyType(self._seal.turned_away),
             writes=self._writes,
             degraded=self._file.trouble,
         )

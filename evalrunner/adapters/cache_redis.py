@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
+from types import MappingProxyType
 from typing import Final, NamedTuple, TypeVar
 
 from evalrunner.adapters.breaker import Breaker
@@ -182,7 +183,7 @@ class RedisStore:
         return StoreStats(
             damaged=self._seal.damaged,
             untrusted=self._seal.untrusted,
-            turned_away=dict(self._seal.turned_away),
+            turned_away=MappingProxyType(self._seal.turned_away),
             writes=self._writes,
             degraded=self.trouble,
         )

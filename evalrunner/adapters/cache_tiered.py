@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import ChainMap
 from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from typing import Protocol
@@ -111,7 +112,7 @@ class TieredStore:
         return StoreStats(
             damaged=sum(seal.damaged for seal in seals),
             untrusted=sum(seal.untrusted for seal in seals),
-            turned_away={key: word for seal in seals for key, word in seal.turned_away.items()},
+            turned_away=ChainMap(*(seal.turned_away for seal in seals)),
             writes=self._writes,
             degraded="; ".join(trouble) or None,
         )

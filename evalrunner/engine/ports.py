@@ -78,7 +78,8 @@ class StoreStats:
         untrusted: Intact ones that were turned away because no trusted key has signed them.
         writes: Entries stored.
         degraded: Why the store is of limited use, in one line; ``None`` while all is well.
-        turned_away: The keys of entries that were turned away, each with ``damaged`` or ``untrusted``.
+        turned_away: The keys of entries that were turned away, each with ``damaged`` or ``untrusted``;
+            a view, which shows those to come as well.
     """
 
     damaged: int = 0

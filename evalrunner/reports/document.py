@@ -58,8 +58,12 @@ def to_json(report: RunReport) -> bytes:
 
 def document_of(head_json: bytes, lines: Iterable[bytes]) -> bytes:
     """A document of its head (:func:`head`) and its case lines (:func:`case_line`)."""
-    body = b",\n".join(lines)
-    return b"".join((head_json[:-1], _CASES, b"\n", body, b"\n" if body else b"", b"]}\n"))
+    parts = [head_json[:-1], _CASES, b"\n"]
+    for line in lines:
+        parts += (line, b",\n")
+    if len(parts) > 3:
+        parts[-1] = b"\n"
+    return b"".join((*parts, b"]}\n"))
 
 
 def head(report: RunReport) -> bytes:

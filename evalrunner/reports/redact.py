@@ -25,37 +25,51 @@ T = TypeVar("T")
 Hide = Callable[[str], str]
 
 
-def redact(report: RunReport, include: str) -> RunReport:
-    """The report with as much content as *include* allows; sums, outcomes and ids always stay.
+class Redaction:
+    """What takes out of results whatever must not be shown: contents by policy, secrets by value.
+
+    Secrets are found wherever they stand and however they are encoded: plain, JSON-escaped, URL-quoted
+    and in base64. Values shorter than :data:`SHORTEST_SECRET` characters are words, not secrets, and stay.
+    What has nothing to hide comes back as the very object that was given.
 
     Args:
-        report: The report, unchanged and returned as it is for ``outputs``.
         include: ``outputs``; ``redacted``, where a digest and a length stand for answers, prompts,
-            variables, compared values and reasons; or ``none``, where nothing does.
+            variables, compared values and reasons; or ``none``, where nothing does. Sums, outcomes
+            and ids always stay.
+        secrets: The values that nobody may see.
 
     Raises:
         ConfigError: *include* is another word.
     """
-    if include == "outputs":
-        return report
-    hides: dict[str, Hide] = {"redacted": _digest, "none": _nothing}
-    if include not in hides:
-        raise ConfigError(
-            f"report.include is {include!r}", hint="use 'outputs', 'redacted' or 'none'"
-        )
-    cases = tuple(_hidden(case, hides[include]) for case in report.cases)
-    return replace(report, cases=cases, inputs=report.inputs and report.inputs.without_texts())
 
+    def __init__(self, include: str = "outputs", secrets: Collection[str] = ()) -> None:
+        if include not in _HIDES:
+            raise ConfigError(
+                f"report.include is {include!r}", hint="use 'outputs', 'redacted' or 'none'"
+            )
+        self._hide = _HIDES[include]
+        pattern = secret_pattern(secrets)
+        self._clean = None if pattern is None else partial(pattern.sub, SECRET_MARK)
 
-def without_secrets(report: RunReport, secrets: Collection[str]) -> RunReport:
-    """The report with every secret replaced, wherever it stands and however it is encoded.
+    def case(self, case: CaseResult) -> CaseResult:
+        """The case as it may be shown."""
+        clean = case if self._clean is None else _rewritten(case, self._clean)
+        return clean if self._hide is None else _hidden(clean, self._hide)
 
-    Plain, JSON-escaped, URL-quoted and base64 forms are found. Values shorter than
-    :data:`SHORTEST_SECRET` characters are words, not secrets, and stay. The report itself is
-    returned where nothing was found.
-    """
-    pattern = secret_pattern(secrets)
-    return report if pattern is None else _rewritten(report, partial(pattern.sub, SECRET_MARK))
+    def frame(self, report: RunReport) -> RunReport:
+        """The report as it may be shown, with its cases as they are."""
+        frame = replace(report, cases=())
+        clean = frame if self._clean is None else _rewritten(frame, self._clean)
+        if self._hide is not None and clean.inputs is not None:
+            clean = replace(clean, inputs=clean.inputs.without_texts())
+        return report if clean is frame else replace(clean, cases=report.cases)
+
+    def report(self, report: RunReport) -> RunReport:
+        """The report and its cases as they may be shown."""
+        cases = tuple(map(self.case, report.cases))
+        same = all(new is old for new, old in zip(cases, report.cases, strict=True))
+        frame = self.frame(report)
+        return frame if same else replace(frame, cases=cases)
 
 
 def secret_pattern(secrets: Collection[str]) -> re.Pattern[str] | None:
@@ -138,6 +152,13 @@ def _digest(text: str) -> str:
 
 def _nothing(text: str) -> str:
     return ""
+
+
+_HIDES: Final[Mapping[str, Hide | None]] = {
+    "outputs": None,
+    "redacted": _digest,
+    "none": _nothing,
+}
 
 
 def _as_text(value: Json | object) -> str:

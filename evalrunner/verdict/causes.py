@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import field, replace
+from typing import Final
 
 from evalrunner.values.cause import Cause, Change, Explained, MissGroup
 from evalrunner.values.dataclass import dataclass
@@ -20,7 +21,8 @@ from evalrunner.verdict.components import (
     subject_changes,
 )
 
-_OFF = "off"
+_OFF: Final = "off"
+_RANKS: Final = {cause.value: rank for rank, cause in enumerate(Cause)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,17 +128,31 @@ def with_causes(case: CaseResult, explained: Iterable[Explained]) -> CaseResult:
     )
 
 
-def grouped(explained: Iterable[tuple[CaseResult, Explained]]) -> tuple[MissGroup, ...]:
-    """The misses by cause and place, the largest group first."""
-    counts = Counter(
-        (one.cause.value, _where(case, one), one.since)
-        for case, one in explained
-        if one.cause is not None
-    )
-    return tuple(
-        MissGroup(cause=cause, where=where, since=since, count=count)
-        for (cause, where, since), count in counts.most_common()
-    )
+class MissCounts:
+    """Misses by cause and place, counted as they are explained."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[tuple[str, str, str | None]] = Counter()
+
+    def add(self, case: CaseResult, explained: Iterable[Explained]) -> None:
+        """Counts the misses among a case's requests."""
+        self._counts.update(
+            (one.cause.value, _where(case, one), one.since)
+            for one in explained
+            if one.cause is not None
+        )
+
+    @property
+    def groups(self) -> tuple[MissGroup, ...]:
+        """The largest group first, of equals as :class:`Cause` ranks them and by place."""
+        found = sorted(
+            self._counts.items(),
+            key=lambda item: (-item[1], _RANKS[item[0][0]], item[0][1]),
+        )
+        return tuple(
+            MissGroup(cause=cause, where=where, since=since, count=count)
+            for (cause, where, since), count in found
+        )
 
 
 def is_miss(record: CallRecord) -> bool:

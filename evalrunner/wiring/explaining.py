@@ -9,10 +9,9 @@ from evalrunner.adapters.state_dir import NAME, StateDir
 from evalrunner.errors import UsageError
 from evalrunner.suite.config import load_project
 from evalrunner.suite.suggest import did_you_mean
-from evalrunner.values.cause import Explained
 from evalrunner.values.explanation import ExplainedCase, Explanation
 from evalrunner.values.result import CaseResult, RunReport
-from evalrunner.verdict.causes import Circumstances, grouped
+from evalrunner.verdict.causes import Circumstances, MissCounts
 from evalrunner.wiring.earlier import EarlierCases, earlier_cases, kept_documents
 from evalrunner.wiring.misses import explained_case, has_miss
 from evalrunner.wiring.past_runs import load_run
@@ -52,19 +51,21 @@ def explain_run(
     earlier = _earlier(report, cases, state)
     around = Circumstances(history=earlier.history)
     explained = [
-        ExplainedCase(case=case, requests=explained_case(report, case, earlier, around))
+        ExplainedCase(
+            case=case,
+            requests=explained_case(report.run, report.inputs, case, earlier, around),
+        )
         for case in cases
     ]
+    counts = MissCounts()
+    for one in explained:
+        counts.add(one.case, one.requests)
     return Explanation(
         run=report.run,
         cases=explained,
-        misses=grouped(_pairs(explained)),
+        misses=counts.groups,
         started={side.run.id: side.run.started_at for side in earlier.sides.values()},
     )
-
-
-def _pairs(cases: Sequence[ExplainedCase]) -> list[tuple[CaseResult, Explained]]:
-    return [(one.case, request) for one in cases for request in one.requests]
 
 
 def _earlier(report: RunReport, cases: Sequence[CaseResult], state: StateDir) -> EarlierCases:

@@ -30,7 +30,9 @@ from evalrunner.values.exchange import ModelRequest, Reply
 from evalrunner.values.fingerprint import fingerprint
 from evalrunner.values.project import Project
 from evalrunner.values.result import CaseResult, RunReport
+from evalrunner.verdict.causes import Circumstances
 from evalrunner.wiring.command import Command
+from evalrunner.wiring.editor import Editor
 from evalrunner.wiring.intercepting import Intercepted, Interceptor
 from evalrunner.wiring.opening import Opened, open_run
 from evalrunner.wiring.remember_uses import remember_uses
@@ -216,7 +218,9 @@ class LiveRun:
                 stopped=stopped,
                 further=tuple(started.further.values()),
             )
-            shown = keep(started.opened, self._assembly, report)
+            opened, info = started.opened, started.setup.info
+            editor = Editor(opened, self._assembly, info, Circumstances())
+            shown = keep(opened, report, editor, editor.document)
             remember_uses(shown, state=started.opened.state, store=started.opened.store)
             return shown
 

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 
 from evalrunner.adapters.state_dir import StateDir
 from evalrunner.engine.replay import StoreReader
-from evalrunner.values.cause import Explained
-from evalrunner.values.result import CaseResult, RunReport
-from evalrunner.values.summary import Summary, Tally
+from evalrunner.values.cause import Explained, MissGroup
+from evalrunner.values.inputs import Inputs
+from evalrunner.values.result import CaseRef, CaseResult, RunInfo
 from evalrunner.verdict.causes import (
     Circumstances,
+    MissCounts,
     explain_case,
-    grouped,
     is_miss,
     with_causes,
 )
@@ -26,10 +25,71 @@ from evalrunner.wiring.reuse import Reuse
 from evalrunner.wiring.suites import Assembly
 
 
+class MissNotes:
+    """Notes the cause of each miss of a run, case after case.
+
+    Earlier runs are read at the first case that has one.
+
+    Args:
+        run: The run.
+        inputs: What its requests are made of.
+        around: What decides beside the questions.
+        state: Where earlier runs are.
+        reuse: Rows that were taken over, whose run is then the one to compare with.
+    """
+
+    def __init__(
+        self,
+        run: RunInfo,
+        inputs: Inputs | None,
+        around: Circumstances,
+        state: StateDir,
+        reuse: Reuse | None = None,
+    ) -> None:
+        self._run = run
+        self._inputs = inputs
+        self._around = around
+        self._state = state
+        self._reuse = reuse
+        self._wanted: dict[str, CaseRef] = {}
+        self._present: Collection[str] = ()
+        self._earlier: EarlierCases | None = None
+        self._counts = MissCounts()
+
+    def expect(self, cases: Iterable[CaseRef], present: Collection[str]) -> None:
+        """Says which cases may have a miss, and the ids of all cases of the run."""
+        self._wanted = {case.id: case for case in cases}
+        self._present = present
+
+    def noted(self, case: CaseResult) -> CaseResult:
+        """The case with the cause of each of its misses on its account, and counted."""
+        if not has_miss(case):
+            return case
+        if self._earlier is None:
+            self._earlier = self._found()
+            self._around = replace(self._around, history=self._earlier.history)
+        found = explained_case(self._run, self._inputs, case, self._earlier, self._around)
+        self._counts.add(case, found)
+        return with_causes(case, found)
+
+    @property
+    def groups(self) -> tuple[MissGroup, ...]:
+        """The misses that were noted, by cause and place."""
+        return self._counts.groups
+
+    def _found(self) -> EarlierCases:
+        runs = (
+            kept_documents(self._state)
+            if self._reuse is None
+            else [(self._reuse.record.run_id, self._reuse.left)]
+        )
+        return earlier_cases(self._wanted, self._present, runs)
+
+
 def circumstances(
     command: Command, opened: Opened, assembly: Assembly, reader: StoreReader
 ) -> Circumstances:
-    """What decided about this run's misses beside its questions."""
+    """What decides about this run's misses beside its questions, as far as is known by now."""
     turned_away = opened.store.stats().turned_away if opened.store is not None else {}
     return Circumstances(
         no_cache=command.no_cache,
@@ -40,65 +100,19 @@ def circumstances(
     )
 
 
-def with_misses(
-    report: RunReport, state: StateDir, around: Circumstances, *, reuse: Reuse | None = None
-) -> RunReport:
-    """The report with the cause of every miss, on its account and added up.
-
-    Nothing is read where every request was answered by the store.
-
-    Args:
-        report: The report, as much of it as may be shown.
-        state: Where earlier runs are.
-        around: What decides beside the questions.
-        reuse: Rows that were taken over, whose run is then the one to compare with.
-    """
-    missed = [case for case in report.cases if has_miss(case)]
-    if not missed:
-        return report
-    earlier = _earlier(report, missed, state, reuse)
-    around = replace(around, history=earlier.history)
-    explained = [(case, explained_case(report, case, earlier, around)) for case in missed]
-    noted = {case.case.id: with_causes(case, found) for case, found in explained}
-    return replace(
-        report,
-        cases=[noted.get(case.case.id, case) for case in report.cases],
-        misses=grouped((case, one) for case, found in explained for one in found),
-        summary=_summary(report, noted.values()),
-    )
-
-
 def has_miss(case: CaseResult) -> bool:
     """Whether the case asked somebody, or would have had to."""
     return case.unasked is not None or any(is_miss(call.record) for call in case.records)
 
 
 def explained_case(
-    report: RunReport, case: CaseResult, earlier: EarlierCases, around: Circumstances
+    run: RunInfo,
+    inputs: Inputs | None,
+    case: CaseResult,
+    earlier: EarlierCases,
+    around: Circumstances,
 ) -> list[Explained]:
-    """Every request of a case of the report."""
-    now = Side(run=report.run, case=case, inputs=report.inputs, cache=report.cache.mode)
+    """Every request of a case of the run."""
+    now = Side(run=run, case=case, inputs=inputs)
     name = case.case.id
     return explain_case(now, earlier.sides.get(name), around, drawn=name in earlier.drawn)
-
-
-def _earlier(
-    report: RunReport, missed: Sequence[CaseResult], state: StateDir, reuse: Reuse | None
-) -> EarlierCases:
-    wanted = {case.case.id: case.case for case in missed}
-    present = {case.case.id for case in report.cases}
-    if reuse is None:
-        return earlier_cases(wanted, present, kept_documents(state))
-    return earlier_cases(wanted, present, [(reuse.record.run_id, reuse.left)])
-
-
-def _summary(report: RunReport, noted: Iterable[CaseResult]) -> Summary | None:
-    """The sums with the causes in them."""
-    if report.summary is None:
-        return None
-    counts: dict[str, Counter[str]] = {}
-    for case in noted:
-        causes = (one.record.miss_cause for one in case.records if is_miss(one.record))
-        counts.setdefault(case.case.suite, Counter()).update(filter(None, causes))
-    sums = {name: Tally(misses_by_cause=dict(found)) for name, found in counts.items()}
-    return report.summary + Summary(by_suite=sums)

@@ -20,19 +20,16 @@ from evalrunner.engine.normalized import Likeness
 from evalrunner.engine.replay import OpenCase, StoreReader
 from evalrunner.engine.run import Done, RunSetup, run_cases, run_rows
 from evalrunner.errors import LedgerError, RunDocumentError, UsageError
-from evalrunner.reports.document import to_json
-from evalrunner.reports.redact import redact, without_secrets
 from evalrunner.suite.loaded import LoadedSuite
 from evalrunner.values.project import Project
-from evalrunner.values.result import RunInfo, RunReport
-from evalrunner.verdict.causes import Circumstances
+from evalrunner.values.result import CaseResult, RunInfo, RunReport
 from evalrunner.version import __version__
 from evalrunner.wiring.advice import check_cautions, uncached_targets, undated_aliases
 from evalrunner.wiring.command import Command
+from evalrunner.wiring.editor import Editor
 from evalrunner.wiring.history import habits_in
-from evalrunner.wiring.inputs import inputs_of
 from evalrunner.wiring.known_project import known_project
-from evalrunner.wiring.misses import circumstances, with_misses
+from evalrunner.wiring.misses import circumstances
 from evalrunner.wiring.no_ledger import NoLedger
 from evalrunner.wiring.opening import Opened, open_run
 from evalrunner.wiring.past_runs import failed_in, load_run
@@ -40,7 +37,6 @@ from evalrunner.wiring.remember import remember
 from evalrunner.wiring.remember_uses import remember_uses
 from evalrunner.wiring.reuse import Reuse, find_reuse
 from evalrunner.wiring.rows_record import remember_rows
-from evalrunner.wiring.secret_values import secret_values
 from evalrunner.wiring.stores import open_store
 from evalrunner.wiring.suites import Assembly
 from evalrunner.wiring.user_code import function_loader, import_plugins, refusing_loader
@@ -118,9 +114,8 @@ def _run_and_keep(
     reuse: Reuse | None = None,
     changed: Sequence[EvalCase] | None = None,
 ) -> RunReport:
-    report, around = _run(command, opened, assembly, progress, reuse=reuse, changed=changed)
-    document = reuse.document if reuse else to_json
-    shown = keep(opened, assembly, report, document, around=around, reuse=reuse)
+    report, editor = _run(command, opened, assembly, progress, reuse=reuse, changed=changed)
+    shown = keep(opened, report, editor, reuse.document if reuse else editor.document)
     remember_uses(shown, state=opened.state, store=opened.store, reuse=reuse)
     remember(command, shown, opened=opened, assembly=assembly)
     remember_rows(command, shown, opened=opened, assembly=assembly, reuse=reuse)
@@ -190,7 +185,7 @@ def _run(
     *,
     reuse: Reuse | None,
     changed: Sequence[EvalCase] | None,
-) -> tuple[RunReport, Circumstances]:
+) -> tuple[RunReport, Editor]:
     only = failed_in(load_run("last", opened.state)) if command.only_failed else None
     baseline = load_run(command.baseline, opened.state).cases if command.baseline else None
     cases = changed
@@ -201,16 +196,25 @@ def _run(
     )
     reader = reader_for(command, opened, accounts)
     setup = setup_for(command, opened, assembly, cases, reader=reader, accounts=accounts)
-    total = len(cases)
+    around = circumstances(command, opened, assembly, reader)
+    editor = Editor(opened, assembly, setup.info, around, reuse=reuse)
+    ids = {case.ref.id for case in cases}
 
-    def answer(cases: Sequence[OpenCase], done: Done) -> int | None:
+    def answer(waiting: Sequence[OpenCase], done: Done) -> int | None:
         # Only here, since a run that is answered from the store needs no event loop.
         from evalrunner.engine.execution import execute
 
+        def edited(index: int, result: CaseResult) -> None:
+            done(index, editor.edit(result))
+
         if progress:
-            progress.begin(total)
+            progress.begin(len(ids))
         execution = execution_for(command, opened, assembly, reader=reader, accounts=accounts)
-        return execute(replace(execution, progress=progress), cases, done)
+        execution = replace(execution, progress=progress)
+        if command.verify_sample:  # calls of the sample are added to cases that have ended
+            return execute(execution, waiting, done)
+        editor.expect([one.case.ref for one in waiting], ids)
+        return execute(execution, waiting, edited)
 
     setup = replace(
         setup,
@@ -220,7 +224,7 @@ def _run(
         kept=reuse.kept if reuse else None,
         sampler=_sampler(command, reader),
     )
-    return run_cases(setup), circumstances(command, opened, assembly, reader)
+    return run_cases(setup), editor
 
 
 def setup_for(
@@ -418,30 +422,18 @@ def _info(command: Command, opened: Opened) -> RunInfo:
     )
 
 
-def _without_keys(report: RunReport, project: Project, assembly: Assembly) -> RunReport:
-    endpoints = (*project.models.values(), *assembly.endpoints.values())
-    secrets = secret_values(endpoints, assembly.applications.values(), os.environ)
-    return without_secrets(report, secrets)
-
-
 def keep(
     opened: Opened,
-    assembly: Assembly,
     report: RunReport,
-    document: Callable[[RunReport], bytes] = to_json,
-    *,
-    around: Circumstances | None = None,
-    reuse: Reuse | None = None,
+    editor: Editor,
+    document: Callable[[RunReport], bytes],
 ) -> RunReport:
     """Keeps the document and the ledger's rows, and returns the report as it may be shown.
 
     Each miss has its cause in it, found in what earlier runs may show. A disk that takes neither
     document nor rows costs a warning each.
     """
-    project = opened.project
-    report = replace(report, inputs=inputs_of(assembly, opened.loaded, opened.store))
-    report = redact(_without_keys(report, project, assembly), include=project.report_include)
-    report = with_misses(report, opened.state, around or Circumstances(), reuse=reuse)
+    report = editor.report(report)
     late: list[str] = []
     degraded = opened.store.stats().degraded if opened.store is not None else None
     if degraded:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from evalrunner.errors import ConfigError
 from evalrunner.reports.document import from_json, to_json
-from evalrunner.reports.redact import SECRET_MARK, redact, without_secrets
+from evalrunner.reports.redact import SECRET_MARK, Redaction
 from evalrunner.values.exchange import ModelText
 from evalrunner.values.result import Outcome, RunReport
 from evalrunner.verdict.summary import summarise
@@ -39,7 +39,7 @@ def telling() -> RunReport:
 @pytest.mark.parametrize("include", ["redacted", "none"])
 def test_no_content_is_left(include: str) -> None:
     assert CANARY.encode() in to_json(telling())
-    data = to_json(redact(telling(), include))
+    data = to_json(Redaction(include).report(telling()))
     assert CANARY.encode() not in data
     assert b"Please handle" not in data
     assert (b"sha256:" in data) is (include == "redacted")
@@ -47,7 +47,7 @@ def test_no_content_is_left(include: str) -> None:
 
 @pytest.mark.parametrize("include", ["outputs", "redacted", "none"])
 def test_sums_and_verdicts_stay(include: str) -> None:
-    found = redact(telling(), include)
+    found = Redaction(include).report(telling())
     assert summarise(found.cases) == summarise(telling().cases)
     assert [each.case.id for each in found.cases] == [each.case.id for each in telling().cases]
     assert found.cases[1].reason == ModelText("budget")
@@ -56,11 +56,11 @@ def test_sums_and_verdicts_stay(include: str) -> None:
 
 def test_all_content_is_the_very_same_report() -> None:
     report = telling()
-    assert redact(report, "outputs") is report
+    assert Redaction("outputs").report(report) is report
 
 
 def test_equal_texts_have_equal_digests() -> None:
-    first, second = (redact(telling(), "redacted").cases[0] for _ in range(2))
+    first, second = (Redaction("redacted").report(telling()).cases[0] for _ in range(2))
     assert first == second
     assert first.subject is not None
     assert first.subject.response.text.raw.endswith(", 11 characters]")
@@ -68,7 +68,7 @@ def test_equal_texts_have_equal_digests() -> None:
 
 def test_another_word_is_refused() -> None:
     with pytest.raises(ConfigError, match="'all'"):
-        redact(sample(), "all")
+        Redaction("all").report(sample())
 
 
 SECRET = 'sk-"é/+key\\value=='
@@ -89,13 +89,13 @@ def encodings(secret: str) -> list[str]:
 @pytest.mark.parametrize("form", encodings(SECRET))
 def test_a_secret_is_found_in_every_form(form: str) -> None:
     report = replace(telling(), warnings=(f"the provider said {form}!",))
-    cleaned = without_secrets(report, [SECRET])
+    cleaned = Redaction(secrets=[SECRET]).report(report)
     assert SECRET_MARK in cleaned.warnings[0]
     assert form not in cleaned.warnings[0]
 
 
 def test_a_secret_is_found_in_every_place() -> None:
-    cleaned = without_secrets(telling(), [CANARY])
+    cleaned = Redaction(secrets=[CANARY]).report(telling())
     assert CANARY.encode() not in to_json(cleaned)
     assert from_json(to_json(cleaned), name="x") == cleaned
 
@@ -103,10 +103,17 @@ def test_a_secret_is_found_in_every_place() -> None:
 @pytest.mark.parametrize("secrets", [[], ["a"], [""], ["never-there-at-all"]])
 def test_without_a_find_it_is_the_very_same_report(secrets: list[str]) -> None:
     report = telling()
-    assert without_secrets(report, secrets) is report
+    assert Redaction(secrets=secrets).report(report) is report
 
 
 @given(reports, st.text(min_size=6))
 def test_any_report_can_be_cleaned(report: RunReport, secret: str) -> None:
     for include in ("redacted", "none"):
-        assert to_json(without_secrets(redact(report, include), [secret]))
+        assert to_json(Redaction(include, [secret]).report(report))
+
+
+@given(reports, st.sampled_from(["outputs", "redacted", "none"]))
+def test_case_by_case_it_comes_out_the_same(report: RunReport, include: str) -> None:
+    redaction = Redaction(include, ["secret-value"])
+    cases = tuple(map(redaction.case, report.cases))
+    assert replace(redaction.frame(report), cases=cases) == redaction.report(report)
