@@ -12,7 +12,6 @@ from typing import Final
 from evalrunner.engine.accounts import Accounts
 from evalrunner.engine.commit import LedgerCommit, StoreCommit, StoreLookup
 from evalrunner.engine.executor import Executor
-from evalrunner.engine.garbage import seldom_collected
 from evalrunner.engine.lanes import Lane
 from evalrunner.engine.pay_once import PayOnce
 from evalrunner.engine.ports import CacheStore, Clock, Leases, Ledger, Progress
@@ -63,7 +62,7 @@ def execute(
     After the first SIGINT or SIGTERM nothing more is sent, and calls in flight have
     :data:`DRAIN_SECONDS`; a second one ends at once. Cases that did not end are not reported to *done*.
     """
-    with seldom_collected(), asyncio.Runner(loop_factory=loop_factory()) as runner:
+    with asyncio.Runner(loop_factory=loop_factory()) as runner:
         return runner.run(_execute(execution, cases, done))
 
 

@@ -13,7 +13,6 @@ from itertools import islice
 
 from evalrunner.engine.accounts import Accounts
 from evalrunner.engine.case import EvalCase, case_flow
-from evalrunner.engine.garbage import seldom_collected
 from evalrunner.engine.normalized import Likeness, pointed_at, pointer
 from evalrunner.engine.ports import CacheStore
 from evalrunner.engine.stays_here import stays_here
@@ -203,9 +202,8 @@ def replay(cases: Iterable[EvalCase], reader: StoreReader) -> Replay:
     """Drives every case until it ends or asks for something that is not kept."""
     result = Replay()
     numbered = enumerate(cases)
-    with seldom_collected():
-        while block := list(islice(numbered, BLOCK)):
-            _replay_block(block, reader, result)
+    while block := list(islice(numbered, BLOCK)):
+        _replay_block(block, reader, result)
     return result
 
 

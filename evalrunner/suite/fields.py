@@ -19,9 +19,14 @@ _MODULE: Final = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 
 
 class Section(BaseModel):
-    """A part of a file: its fields and no others, of the types that were written."""
+    """A part of a file: its fields and no others, of the types that were written.
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, populate_by_name=False)
+    Its validator is built when a file of its kind is read, and not before.
+    """
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, populate_by_name=False, defer_build=True
+    )
 
 
 def exact(value: object) -> Decimal:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from evalrunner.adapters.prices import ConfiguredPrices
 from evalrunner.engine.accounts import Accounts
 from evalrunner.engine.case import EvalCase
+from evalrunner.engine.garbage import seldom_collected
 from evalrunner.engine.plan import plan_cases
 from evalrunner.suite.load import require_good_rows
 from evalrunner.values.kept import KeptRows
@@ -21,6 +22,7 @@ from evalrunner.wiring.suites import Assembly
 from evalrunner.wiring.user_code import function_finder, refusing_loader
 
 
+@seldom_collected()
 def plan_command(command: Command) -> PlanReport:
     """What a run of this command would find, ask and cost.
 

@@ -16,6 +16,7 @@ from evalrunner.adapters.state_dir import StateDir
 from evalrunner.engine.accounts import Accounts
 from evalrunner.engine.case import EvalCase
 from evalrunner.engine.cost_gate import CostGate
+from evalrunner.engine.garbage import seldom_collected
 from evalrunner.engine.normalized import Likeness
 from evalrunner.engine.replay import OpenCase, StoreReader
 from evalrunner.engine.run import Done, RunSetup, run_cases, run_rows
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from evalrunner.engine.verify import SamplingReader
 
 
+@seldom_collected()
 def run_command(
     command: Command,
     progress: Watch | None = None,
