@@ -27,13 +27,14 @@ SUITE_ENDINGS = (".yaml", ".yml", ".json")
 MOST_BYTES = 4 * 1024 * 1024
 MOST_RECORDS = 32
 
+_ASKS_FOR_MORE = frozenset("-o --output --json -v --verbose".split())
 _TAKES_VALUE = frozenset(
-    "-k --filter --tag -n --limit --shard --repeat --var --max-usd -j --max-concurrency".split()
+    "-k --filter --tag -n --limit --shard --repeat --var --max-usd -j --max-concurrency -o --output".split()
 )
-_CHANGES_NOTHING = frozenset(
-    "-j --max-concurrency --no-progress --no-preflight -q --quiet --warn-only --frozen".split()
+_FLAGS = frozenset(
+    "--no-progress --no-preflight -q --quiet --warn-only --frozen --json -v --verbose".split()
 )
-_FLAGS = frozenset("--no-progress --no-preflight -q --quiet --warn-only --frozen".split())
+_CHANGES_NOTHING = frozenset({"-j", "--max-concurrency", "-o", "--output"})
 _LIBRARIES = (
     "google_re2",
     "jinja2",
@@ -73,6 +74,16 @@ def selection_of(arguments: Sequence[str]) -> list[str] | None:
         elif word not in _FLAGS:
             return None
     return chosen
+
+
+def asks_for_more(arguments: Sequence[str]) -> bool:
+    """Whether more than the one screen is wanted, which a record cannot give.
+
+    Example:
+        >>> asks_for_more(["-q", "--output=run.json"])
+        True
+    """
+    return any(word.partition("=")[0] in _ASKS_FOR_MORE for word in arguments)
 
 
 def key_of(selection: Sequence[str], folder: str, environ: Mapping[str, str]) -> str:

@@ -306,6 +306,7 @@ class RunReport:
         misses: Why requests had to be asked, and those that were not asked would have to be.
         gate_specs: When each suite holds, so that shards can be judged again as one.
         repeats: How often each suite's rows are drawn; a suite that is not named draws once.
+        document: The run document, where it has been written already.
     """
 
     run: RunInfo
@@ -324,3 +325,4 @@ class RunReport:
     misses: tuple[MissGroup, ...] = ()
     gate_specs: Mapping[str, GateSpec] = field(default_factory=dict)
     repeats: Mapping[str, RepeatSpec] = field(default_factory=dict)
+    document: bytes | None = field(default=None, compare=False, repr=False)

@@ -98,7 +98,7 @@ def run_suite(path_or_suite: AnyPath | LoadedSuite, **overrides: Unpack[Override
         command, loaded = _command((str(place),), start, overrides), None
     report = _outside_a_loop(command, loaded)
     write_reports(report, command.outputs)
-    return replace(report, summary=summary_of(report))
+    return replace(report, summary=summary_of(report), document=None)
 
 
 def _command(suites: tuple[str, ...], start: Path | None, asked: Overrides) -> Command:

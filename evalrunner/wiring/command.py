@@ -55,6 +55,11 @@ class Command:
         answers = ("subject", "confirm") if self.recache else ()
         return (*answers, "judge") if self.rejudge else answers
 
+    @property
+    def shows_cases(self) -> bool:
+        """Whether a report is wanted that is made of all cases, beside the run document."""
+        return any(path.suffix != ".json" for path in self.outputs)
+
     def selection(self, only: frozenset[str] | None) -> Selection:
         """The cases that are taken; *only* are the ids of ``--only-failed``."""
         return Selection(

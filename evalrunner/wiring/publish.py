@@ -15,13 +15,13 @@ from evalrunner.values.result import RunReport
 from evalrunner.wiring.command import Command
 from evalrunner.wiring.watch import Watch
 
-Render = Callable[[RunReport], str]
+Render = Callable[[RunReport], str | bytes]
 
 
-def _json(report: RunReport) -> str:
+def _json(report: RunReport) -> bytes:
     from evalrunner.reports.document import to_json
 
-    return to_json(report).decode("ascii")
+    return report.document or to_json(report)
 
 
 def _jsonl(report: RunReport) -> str:
@@ -98,7 +98,7 @@ def show(
 
     try:
         if as_json:
-            sys.stdout.write(_json(report))
+            sys.stdout.write(_json(report).decode("ascii"))
             sys.stdout.flush()
         stream = sys.stderr if as_json else sys.stdout
         print_report(report, stream, quiet=quiet, verbose=verbose)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from hashlib import sha256
 from itertools import compress
@@ -132,11 +133,15 @@ class Reuse:
                 lines += found
         return document_of(head(report), lines)
 
-    def for_screen(self, report: RunReport) -> RunReport:
-        """The report with all cases, where the screen compares prompts or targets; else as it is."""
-        if all(one.cases_per_row == one.draws for one in self.suites):
-            return report
-        return from_json(self.document(report), name=report.run.id)
+    @property
+    def compares(self) -> bool:
+        """Whether the screen compares prompts or targets, for which it needs all cases."""
+        return any(one.cases_per_row != one.draws for one in self.suites)
+
+    def whole(self, report: RunReport) -> RunReport:
+        """The report with all cases."""
+        document = report.document or self.document(report)
+        return replace(from_json(document, name=report.run.id), document=report.document)
 
     @property
     def digests(self) -> dict[str, tuple[Sequence[str], bool]]:

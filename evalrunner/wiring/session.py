@@ -104,7 +104,7 @@ def _run_changed(
         if changed is None:
             return None
         shown = _run_and_keep(command, opened, assembly, progress, reuse=reuse, changed=changed)
-    return reuse.for_screen(shown)
+    return reuse.whole(shown) if command.shows_cases or reuse.compares else shown
 
 
 def _run_and_keep(
@@ -445,12 +445,13 @@ def keep(
     except LedgerError as error:
         late.append(f"this run is not in the ledger's history: {error.message}")
     report = _with_warnings(report, late)
+    written = document(report)
     try:
-        opened.state.write_run(report.run.id, document(report))
+        opened.state.write_run(report.run.id, written)
         opened.state.prune_runs()
     except RunDocumentError as error:
         return _with_warnings(report, [error.message])
-    return report
+    return replace(report, document=written)
 
 
 def _with_warnings(report: RunReport, late: Sequence[str]) -> RunReport:

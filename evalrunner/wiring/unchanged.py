@@ -17,6 +17,7 @@ from evalrunner.adapters.ledger_schema import append_run
 from evalrunner.adapters.run_files import prune_runs
 from evalrunner.adapters.run_tags import run_tags
 from evalrunner.adapters.unchanged_file import (
+    asks_for_more,
     digest_of,
     key_of,
     listing_of,
@@ -40,7 +41,7 @@ _FORGIVEN = (1, 3, 4)
 
 def answer_unchanged(arguments: Sequence[str]) -> int | None:
     """The exit code of ``evalrunner run`` with these arguments, ``None`` where it has to be run."""
-    found = recorded(arguments)
+    found = None if asks_for_more(arguments) else recorded(arguments)
     if found is None:
         return None
     record, root = found

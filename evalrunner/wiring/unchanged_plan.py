@@ -6,6 +6,7 @@ import json
 import sys
 import time
 
+from evalrunner.adapters.unchanged_file import asks_for_more
 from evalrunner.wiring.unchanged import recorded, stamp
 
 TYPE_CHECKING = False
@@ -24,7 +25,8 @@ def plan_unchanged(arguments: Sequence[str]) -> int | None:
     It is told from the record of the last such run, once every byte that this has read is verified.
     """
     as_json = "--json" in arguments
-    found = recorded([word for word in arguments if word != "--json"])
+    words = [word for word in arguments if word != "--json"]
+    found = None if asks_for_more(words) else recorded(words)
     if found is None or not found[0]["plain"]["cases"]:
         return None
     record, _ = found

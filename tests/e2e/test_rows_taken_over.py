@@ -6,11 +6,14 @@ import json
 import re
 import shutil
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from evalrunner.testing import FakeProvider
+from evalrunner.values.result import RunReport
+from evalrunner.wiring.publish import FORMATS
 from evalrunner.wiring.reuse import Reuse
 
 from .workspace import RUBRIC, Workspace
@@ -74,6 +77,7 @@ class Twin:
         self.workspace = workspace
         self.provider = provider
         self.seen = seen
+        self.texts: dict[str, str] = {}
 
     def cold(self, suite: dict[str, Any], rows: list[Row]) -> None:
         self.workspace.suite(**{"checks": CHECKS, "gate": GATE, **suite})
@@ -87,7 +91,9 @@ class Twin:
     def run(self, **flags: Any) -> dict[str, Any]:
         """The document of a run, without what differs between any two."""
         report = self.workspace.run(argv=("run",), **flags)
+        self.texts = written(report)
         path = self.workspace.state / "runs" / f"{report.run.id}.json"
+        assert self.texts[".json"] == path.read_text()
         return scrubbed(json.loads(path.read_bytes()))
 
     def both(self, **flags: Any) -> tuple[dict[str, Any], dict[str, Any], bool]:
@@ -121,6 +127,20 @@ def twin(workspace: Workspace, provider: FakeProvider, monkeypatch: pytest.Monke
     return Twin(workspace, provider, seen)
 
 
+def written(report: RunReport) -> dict[str, str]:
+    """The report in every format."""
+    found = {ending: render(report) for ending, render in FORMATS.items()}
+    return {name: text if isinstance(text, str) else text.decode() for name, text in found.items()}
+
+
+def steady(text: str) -> str:
+    """The text without ids of runs, times and what a clock measured."""
+    text = re.sub(r"\d{8}T\d{6}Z-[0-9a-f]{6}", "RUN", text)
+    text = re.sub(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+Z?)?", "TIME", text)
+    text = re.sub(r'"(seed|latency_seconds)":"?[\d.e-]+"?', "", text)
+    return re.sub(r'time="[\d.]+"|\b[\d.]+ m?s\b|(?<=,)\d+\.\d{3,}(?=,)', "", text)
+
+
 def scrubbed(document: Any) -> Any:
     """Without ids of runs, times and what a clock measured."""
     if isinstance(document, dict):
@@ -146,6 +166,27 @@ def test_both_ways_say_the_same(twin: Twin, suite: str, edit: str) -> None:
     assert used
     assert taken == whole
     assert list(map(list, taken["cases"])) == list(map(list, whole["cases"]))
+
+
+@pytest.mark.parametrize("suite", ["one prompt", "two prompts"])
+@pytest.mark.parametrize("edit", ["one reworded", "a passing row broken", "all reversed"])
+def test_both_ways_write_the_same_reports(twin: Twin, suite: str, edit: str) -> None:
+    twin.cold(SUITES[suite], ROWS)
+    twin.write(EDITS[edit](ROWS))
+    texts = []
+    original = twin.run
+
+    def run(**flags: Any) -> dict[str, Any]:
+        document = original(**flags)
+        texts.append({name: steady(text) for name, text in twin.texts.items()})
+        return document
+
+    twin.run = run  # type: ignore[method-assign]
+    _, _, used = twin.both(outputs=tuple(map(Path, ("r.md", "r.junit.xml", "r.csv"))))
+    assert used
+    taken, whole = texts
+    for ending in FORMATS:
+        assert taken[ending] == whole[ending]
 
 
 @pytest.mark.parametrize("suite", ["one prompt", "two prompts", "three draws"])

@@ -294,10 +294,22 @@ def test_nothing_heavy_is_imported(project: Path) -> None:
         (["--max-usd", "1", "a.yaml"], ["--max-usd", "1", "a.yaml"]),
         (["--unknown"], None),
         (["-qv"], None),
+        (["a.yaml", "-o", "run.json", "--output=x.md", "--json", "-v"], ["a.yaml"]),
     ],
 )
 def test_the_words_that_choose(arguments: list[str], selection: list[str] | None) -> None:
     assert selection_of(arguments) == selection
+
+
+@pytest.mark.parametrize("more", [["-o", "run.json"], ["--output=r.md"], ["--json"], ["-v"]])
+def test_a_run_that_is_to_say_more_is_made_again_from_what_is_kept(
+    project: Path, provider: FakeProvider, more: list[str]
+) -> None:
+    run(*more)
+    asked = len(provider.requests)
+    assert answer_unchanged(more) is None
+    assert answer_unchanged([]) == 0
+    assert len(provider.requests) == asked
 
 
 def test_what_python_asked_for_is_no_command_line(project: Path) -> None:
