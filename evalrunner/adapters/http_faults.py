@@ -7,7 +7,6 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Final
 
 from evalrunner.engine.ports import RateHints
@@ -230,6 +229,9 @@ def _wait(text: str, now: float) -> float | None:
 
 
 def _moment(text: str) -> float | None:
+    # Only here, since it takes long to import and few answers name a moment.
+    from email.utils import parsedate_to_datetime
+
     for parse in (parsedate_to_datetime, datetime.fromisoformat):
         try:
             date = parse(text)

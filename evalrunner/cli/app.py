@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import platform
-import traceback
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Final
@@ -165,6 +163,9 @@ def _flat(text: str) -> str:
 
 
 def _bug_report(arguments: Sequence[str]) -> str:
+    import platform
+    import traceback
+
     from evalrunner.adapters.credentials import KeyRing
 
     report = (

@@ -6,7 +6,6 @@ megabytes) and never raises. What a sink could obey is made visible as an escape
 
 from __future__ import annotations
 
-import html
 import re
 from typing import Final, TypeAlias
 
@@ -119,7 +118,9 @@ def for_markdown_code(text: Text, limit: int = 200) -> str:
 
 def for_html(text: Text, limit: int | None = None) -> str:
     """For HTML content and quoted attributes."""
-    return html.escape(visible(text, limit), quote=True)
+    from html import escape  # only here: it brings a list of all entities
+
+    return escape(visible(text, limit), quote=True)
 
 
 def for_xml(text: Text, limit: int | None = None) -> str:

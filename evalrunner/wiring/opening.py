@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -85,7 +84,7 @@ def open_run(
     else:
         state = open_state_dir(project.root, explicit=command.state_dir)
     started = time.time()
-    run_id = f"{datetime.fromtimestamp(started, UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+    run_id = f"{datetime.fromtimestamp(started, UTC):%Y%m%dT%H%M%SZ}-{os.urandom(3).hex()}"
     ceilings = _ceilings(command, project, loaded)
     warnings: list[str] = []
     git = git_state(project.root)
