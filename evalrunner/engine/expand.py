@@ -53,6 +53,9 @@ class Expansion:
         proxy: The proxy model, which may answer in a target's place.
         draws: How often each case is drawn.
         overrides: Variables from the command line; they win over the row's.
+
+    Attributes:
+        left_out: The cases that the selection's limit left out, once all rows were seen.
     """
 
     def __init__(
@@ -71,6 +74,7 @@ class Expansion:
         self._overrides = overrides
         self._prompts = [(prompt.label, PromptTemplate(prompt)) for prompt in suite.prompts]
         self._values = [JsonTemplate(spec.value, spec.source) for spec in suite.checks]
+        self.left_out = 0
 
     def cases(self, rows: Iterable[tuple[str, Golden]], selection: Selection) -> Iterator[EvalCase]:
         """The selected cases, row by row. *rows* are the ROW parts of the ids, and the rows.
@@ -92,6 +96,7 @@ class Expansion:
                 problems.extend(error.problems)
             if len(problems) >= MOST_PROBLEMS:
                 break
+        self.left_out = takes.left_out
         if problems:
             raise LoadError(problems)
 

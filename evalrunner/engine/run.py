@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import field, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
@@ -16,6 +16,7 @@ from evalrunner.engine.habits import Habits
 from evalrunner.engine.ports import CacheStore, Ledger, Progress, RunRow, StoreStats
 from evalrunner.engine.remedies import Situation, remedies
 from evalrunner.engine.replay import OpenCase, Replay, StoreReader, replay
+from evalrunner.engine.tiering import Tiering
 from evalrunner.errors import BudgetExceeded, FrozenMiss, Interrupted, NotAsked
 from evalrunner.values.ceilings import Ceilings
 from evalrunner.values.dataclass import dataclass
@@ -40,7 +41,7 @@ from evalrunner.values.spec import Endpoint, GateSpec, RepeatSpec, Suite
 from evalrunner.values.summary import ModelTally, Summary, Tally
 from evalrunner.verdict.gates import Verdict, blocks, decide, exit_code
 from evalrunner.verdict.ratio_words import Ruling
-from evalrunner.verdict.summary import summarise, summary_of
+from evalrunner.verdict.summary import summarise, summary_of, with_left_out
 
 if TYPE_CHECKING:
     from evalrunner.engine.verify import SamplingReader
@@ -82,6 +83,8 @@ class RunSetup:
         unused_cache: What to leave out to use the cache, and what would then find kept answers; for a
             run that was told to ask again.
         unseen: Whether checks in the user's code are planned without being looked at.
+        frontier: The dear tier's model, where one is configured.
+        left_out: How many cases of each suite a limit has left out of *cases*.
     """
 
     suites: Sequence[Suite]
@@ -111,6 +114,8 @@ class RunSetup:
     proxy: Endpoint | None = None
     unused_cache: Callable[[], tuple[str, StoreReader]] | None = None
     unseen: bool = False
+    frontier: Endpoint | None = None
+    left_out: Mapping[str, int] = field(default_factory=dict[str, int])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -284,7 +289,10 @@ def conclude(
         further: Cases that are none of ``setup.cases``, after those. Nobody has set a gate for
             suites of theirs, which thus hold at any pass rate.
     """
-    cases = [*_in_order(setup, before.known, refused=before.refused), *further]
+    cases = [
+        *_with_tiering(setup, _in_order(setup, before.known, refused=before.refused)),
+        *further,
+    ]
     unverified: list[str] = []
     if setup.sampler is not None:
         verified = [result for index, result in before.known.finished.items() if index < 0]
@@ -326,14 +334,23 @@ def conclude(
         summary=sums,
         gate_specs=specs,
         repeats=repeats,
+        left_out=setup.left_out,
     )
+
+
+def _with_tiering(setup: RunSetup, results: list[CaseResult]) -> list[CaseResult]:
+    if setup.proxy is None:
+        return results
+    frontier = setup.frontier.name if setup.frontier else None
+    return Tiering(accounts=setup.accounts, frontier=frontier).told(setup.cases, results)
 
 
 def _sums(setup: RunSetup, cases: Sequence[CaseResult]) -> Summary:
     """The figures of the kept rows and these cases, in the order of the suites, added up once."""
     sums = ((setup.kept or KeptRows()).summary + summarise(cases)).by_suite
     names = dict.fromkeys([*(suite.name for suite in setup.suites), *sums])
-    return Summary(by_suite={name: sums[name] for name in names if name in sums})
+    summed = Summary(by_suite={name: sums[name] for name in names if name in sums})
+    return with_left_out(summed, setup.left_out)
 
 
 def _before_the_start(verdict: Verdict, *, warn_only: bool) -> Verdict:

@@ -61,21 +61,14 @@ class Selection:
     only: frozenset[str] | None = None
     shard: Shard | None = None
 
-    def chooser(self) -> Callable[[CaseRef], bool]:
-        """A predicate to be asked about one suite's cases, rows in order; it counts rows for the limit."""
+    def chooser(self) -> Chooser:
+        """What is asked about one suite's cases, rows in order."""
+        return Chooser(self)
+
+    def names(self) -> Callable[[CaseRef], bool]:
+        """A predicate: whether a case is among those that are asked for, whatever the limit."""
         found = self._finder()
-        rows: set[str] = set()
-
-        def takes(ref: CaseRef) -> bool:
-            if not (found(ref) and self._tagged(ref) and self._named(ref)):
-                return False
-            if self.limit is not None:
-                if ref.row_id not in rows and len(rows) >= self.limit:
-                    return False
-                rows.add(ref.row_id)
-            return True
-
-        return takes
+        return lambda ref: found(ref) and self._tagged(ref) and self._named(ref)
 
     def _finder(self) -> Callable[[CaseRef], bool]:
         if self.pattern is None:
@@ -93,3 +86,34 @@ class Selection:
         if self.only is not None and ref.id not in self.only:
             return False
         return self.shard is None or self.shard.holds(ref.row_id)
+
+
+class Chooser:
+    """Takes the cases of one suite that a selection asks for, and counts what its limit leaves out.
+
+    A pattern, a tag, a shard or the failed cases of the last run say *which* cases are meant; only a
+    limit says that some of those that are meant will do, and so only it makes a sample of them.
+
+    Args:
+        selection: What is asked for.
+
+    Attributes:
+        left_out: The cases that were asked for and that the limit did not let through.
+    """
+
+    def __init__(self, selection: Selection) -> None:
+        self._names = selection.names()
+        self._limit = selection.limit
+        self._rows: set[str] = set()
+        self.left_out = 0
+
+    def __call__(self, ref: CaseRef) -> bool:
+        """Whether the case is taken; to be asked once about each, in order."""
+        if not self._names(ref):
+            return False
+        if self._limit is not None:
+            if ref.row_id not in self._rows and len(self._rows) >= self._limit:
+                self.left_out += 1
+                return False
+            self._rows.add(ref.row_id)
+        return True

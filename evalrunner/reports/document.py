@@ -330,6 +330,7 @@ def _tally(part: Tally) -> Object:
         "skipped": part.skipped,
         "not_run": part.not_run,
         "not_run_reasons": part.not_run_reasons,
+        "left_out": part.left_out,
         "pass_rate": _rate(pass_rate(part.passed, part.passed + part.failed)),
         "cache": _cache(part),
         "calls": {
@@ -362,7 +363,7 @@ def _cost(part: Tally) -> Object:
         "avoided_usd": {
             "cache": usd_text(part.avoided_by_cache),
             "tiering": usd_text(part.tiering.amount),
-            "sampling": "0",
+            "sampling": usd_text(part.sampling.amount),
         },
         "unpriced": list(part.unpriced),
     }

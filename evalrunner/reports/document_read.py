@@ -83,6 +83,7 @@ def from_json(data: bytes, *, name: str) -> RunReport:
         misses=tuple(misses_from(node) for node in root.nodes("misses")),
         gate_specs={key: _gate_spec(node.node("gate")) for key, node in suites if node.has("gate")},
         repeats={key: _repeat(node.node("repeat")) for key, node in suites if node.has("repeat")},
+        left_out={key: left for key, node in suites if (left := node.integer("left_out", 0))},
     )
 
 
@@ -378,6 +379,8 @@ def _tally(node: JsonNode) -> Tally:
         incurred=_spent(cost, "incurred_usd"),
         nominal=_spent(cost, "nominal_usd"),
         tiering=_spent(cost.node("avoided_usd"), "tiering"),
+        left_out=node.integer("left_out", 0),
+        sampling=_spent(cost.node("avoided_usd"), "sampling"),
     )
 
 

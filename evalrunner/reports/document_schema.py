@@ -183,6 +183,7 @@ def _tally(
         **{outcome.value: _COUNT for outcome in Outcome},
         cases=_COUNT,
         not_run_reasons=_by_name(_COUNT),
+        left_out=_COUNT,
         pass_rate=_object(
             value=_RATE_OR_NULL,
             low=_RATE_OR_NULL,

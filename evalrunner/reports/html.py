@@ -11,6 +11,7 @@ from typing import Final
 from jinja2 import Environment, StrictUndefined, Template
 
 from evalrunner.reports.phrases import (
+    avoided_line,
     cache_line,
     calls_line,
     cost_line,
@@ -66,6 +67,7 @@ def _facts(report: RunReport) -> list[tuple[str, str]]:
         ("run", report.run.id),
         ("started", report.run.started_at),
         ("cost", cost_line(total, report.possibly_paid)),
+        *([("avoided", avoided)] if (avoided := avoided_line(total)) else []),
         ("cache", cache_line(report, total)),
         ("calls", calls_line(total)),
     ]

@@ -11,6 +11,7 @@ from typing import Final
 
 from evalrunner.reports.phrases import (
     TROUBLE,
+    avoided_line,
     cache_line,
     calls_line,
     cost_line,
@@ -32,6 +33,7 @@ from evalrunner.reports.ratio_lines import paid_line, ratio_lines
 from evalrunner.reports.safe_text import Text, for_markdown_code, for_markdown_fence, visible
 from evalrunner.reports.variants import Variant, variants
 from evalrunner.values.result import CaseResult, Decision, GateDecision, RunReport
+from evalrunner.values.summary import Tally
 from evalrunner.verdict.summary import summary_of
 
 MAX_BYTES: Final = 60_000
@@ -110,37 +112,39 @@ def _gates(gates: Sequence[GateDecision]) -> str:
 
 
 def _facts(report: RunReport) -> str:
+    return "\n".join(f"- {line}" for line in _fact_lines(report))
+
+
+def _fact_lines(report: RunReport) -> Iterator[str]:
     total = summary_of(report).total
-    lines = [
-        f"- Cost: {cost_line(total, report.possibly_paid)}",
-        f"- Cache: {_cache(report)}",
-        f"- Calls: {calls_line(total)}",
-    ]
-    if report.misses:
-        lines.insert(2, f"- {for_markdown_code(misses_line(report.misses), 600)}")
-    if total.normalized:
-        lines.append(f"- {for_markdown_code(normalized_line(report, total), 300)}")
-    if total.verified:
-        lines.append(f"- Verified: {for_markdown_code(verified_line(report, total), 400)}")
+    yield f"Cost: {cost_line(total, report.possibly_paid)}"
+    if estimate := estimate_line(report.estimate, total):
+        yield f"Estimate: {estimate}"
     if total.unpriced:
         names = ", ".join(for_markdown_code(name, 60) for name in total.unpriced[:10])
-        lines.insert(1, f"- Cost unknown for {names}")
+        yield f"Cost unknown for {names}"
+    if avoided := avoided_line(total):
+        yield f"Avoided: {avoided}"
+    yield from _cache_lines(report, total)
     if paid := paid_line(report):
-        lines.append(f"- Paid: {for_markdown_code(paid, 250)}")
-    line = estimate_line(report.estimate, total)
-    if line is not None:
-        lines.insert(1, f"- Estimate: {line}")
+        yield f"Paid: {for_markdown_code(paid, 250)}"
     missing = price_of(report.cases)
     if missing is not None:
-        lines.append(f"- To ask for what the cache lacks would cost {price_words(missing)}")
+        yield f"To ask for what the cache lacks would cost {price_words(missing)}"
     if report.cost_ratio.status != "skipped":
         for name, text in ratio_lines(report.cost_ratio):
-            lines.append(f"- {name.capitalize()}: {for_markdown_code(text, 250)}")
-    return "\n".join(lines)
+            yield f"{name.capitalize()}: {for_markdown_code(text, 250)}"
 
 
-def _cache(report: RunReport) -> str:
-    return for_markdown_code(cache_line(report, summary_of(report).total), 200)
+def _cache_lines(report: RunReport, total: Tally) -> Iterator[str]:
+    yield f"Cache: {for_markdown_code(cache_line(report, total), 200)}"
+    if report.misses:
+        yield for_markdown_code(misses_line(report.misses), 600)
+    yield f"Calls: {calls_line(total)}"
+    if total.normalized:
+        yield for_markdown_code(normalized_line(report, total), 300)
+    if total.verified:
+        yield f"Verified: {for_markdown_code(verified_line(report, total), 400)}"
 
 
 def _notes(report: RunReport) -> str:

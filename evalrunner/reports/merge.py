@@ -84,7 +84,18 @@ def merge(reports: Sequence[RunReport], *, warn_only: bool = False) -> RunReport
         inputs=last.inputs,
         gate_specs=gate_specs,
         repeats=repeats,
+        left_out=_left_out(reports),
     )
+
+
+def _left_out(reports: Sequence[RunReport]) -> dict[str, int]:
+    """The cases of each suite that samples left out: each shard's are others, two whole runs' the same."""
+    found: dict[str, int] = {}
+    for report in reports:
+        for name, count in report.left_out.items():
+            before = found.get(name, 0)
+            found[name] = before + count if report.run.shard else max(before, count)
+    return found
 
 
 def _misses(reports: Sequence[RunReport]) -> tuple[MissGroup, ...]:

@@ -12,7 +12,7 @@ from evalrunner.values import money
 from evalrunner.values.cause import Cause, MissGroup
 from evalrunner.values.exit_code import ExitCode
 from evalrunner.values.result import CaseResult, CostEstimate, Outcome, Remedy, RunReport
-from evalrunner.values.summary import Tally
+from evalrunner.values.summary import Spent, Tally
 
 HEADLINES: Final = {
     ExitCode.OK: "passed",
@@ -79,11 +79,29 @@ def cost_line(part: Tally, possibly_paid: int | None) -> str:
     """What was paid, what an empty cache would have cost, and what the cache saved."""
     words = [f"paid {dollars(part.incurred.amount)}", f"nominal {dollars(part.nominal.amount)}"]
     words.append(f"saved by the cache {dollars(part.avoided_by_cache)}")
-    if part.tiering.amount:
-        words.append(f"by tiering {dollars(part.tiering.amount)} (estimate)")
     if possibly_paid != 0:
         words.append(f"possibly paid {dollars(possibly_paid)}")
     return ", ".join(words)
+
+
+def avoided_line(part: Tally) -> str | None:
+    """What tiering and sampling saved beside the cache; ``None`` where neither did anything.
+
+    Example:
+        >>> avoided_line(Tally(sampling=Spent(known=2 * 10**12), left_out=36))
+        '$2.00 by sampling (36 cases left out), estimated as if every call went to the target'
+        >>> avoided_line(Tally(tiering=Spent(known=-(10**12))))
+        '-$1.00 by tiering, estimated as if every call went to the target'
+    """
+    words: list[str] = []
+    if part.tiering != Spent():
+        words.append(f"{dollars(part.tiering.amount)} by tiering")
+    if part.left_out:
+        cases = _count(part.left_out, "case")
+        words.append(f"{dollars(part.sampling.amount)} by sampling ({cases} left out)")
+    if not words:
+        return None
+    return ", ".join(words) + ", estimated as if every call went to the target"
 
 
 def cache_line(report: RunReport, part: Tally) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from evalrunner.reports.phrases import (
+    avoided_line,
     cache_line,
     calls_line,
     cost_line,
@@ -54,6 +55,8 @@ def _facts(report: RunReport, total: Tally) -> Iterator[tuple[str, str]]:
     counts = outcome_counts(total)
     yield "cases", f"{total.cases:,}: {counts}; pass rate {share(total.passed, decided)}"
     yield "cost", cost_line(total, report.possibly_paid)
+    if avoided := avoided_line(total):
+        yield "avoided", avoided
     if total.unpriced:
         yield "", f"cost unknown for {', '.join(one_line(name, 40) for name in total.unpriced[:6])}"
     yield "cache", cache_line(report, total)

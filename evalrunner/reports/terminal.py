@@ -18,6 +18,7 @@ from evalrunner.reports.facts import (
 )
 from evalrunner.reports.phrases import (
     TROUBLE,
+    avoided_line,
     cache_line,
     calls_line,
     cost_line,
@@ -98,6 +99,8 @@ def _plain(
 
 def _facts(report: RunReport, total: Tally) -> Iterator[tuple[str, Words]]:
     yield "cost", [(cost_line(total, report.possibly_paid), "")]
+    if avoided := avoided_line(total):
+        yield "avoided", [(avoided, "")]
     if total.unpriced:
         names = ", ".join(one_line(name, 40) for name in total.unpriced[:6])
         yield "", [(f"cost unknown for {names}", "yellow")]

@@ -141,7 +141,8 @@ class ChargedCall:
     """One call as the sums count it.
 
     ``tiering`` estimates what the same tokens would have cost on the target on top of nominal: 0 for
-    a call on the target itself, ``None`` where the target's price is unknown.
+    a call on the target itself, ``None`` where the target's price is unknown, and less than 0 for a call
+    that would not have been made at all, since the target was asked too.
     """
 
     tier: Tier
@@ -307,6 +308,7 @@ class RunReport:
         gate_specs: When each suite holds, so that shards can be judged again as one.
         repeats: How often each suite's rows are drawn; a suite that is not named draws once.
         document: The run document, where it has been written already.
+        left_out: How many cases of each suite a sample (``--limit``) has left out.
     """
 
     run: RunInfo
@@ -326,3 +328,4 @@ class RunReport:
     gate_specs: Mapping[str, GateSpec] = field(default_factory=dict)
     repeats: Mapping[str, RepeatSpec] = field(default_factory=dict)
     document: bytes | None = field(default=None, compare=False, repr=False)
+    left_out: Mapping[str, int] = field(default_factory=dict)

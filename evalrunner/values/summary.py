@@ -106,6 +106,8 @@ class Tally:
         incurred: What was paid.
         nominal: What would have been paid with an empty cache.
         tiering: What a call on the target would have cost on top of nominal.
+        left_out: Cases that a sample left out.
+        sampling: What these would have cost, every call on the target, as an estimate.
     """
 
     passed: int = 0
@@ -123,6 +125,8 @@ class Tally:
     incurred: Spent = Spent()
     nominal: Spent = Spent()
     tiering: Spent = Spent()
+    left_out: int = 0
+    sampling: Spent = Spent()
 
     def __add__(self, other: Tally) -> Tally:
         return _combined(self, other, 1)
@@ -227,6 +231,8 @@ def _combined(left: Tally, right: Tally, sign: int) -> Tally:
         incurred=_spent(left.incurred, right.incurred, sign),
         nominal=_spent(left.nominal, right.nominal, sign),
         tiering=_spent(left.tiering, right.tiering, sign),
+        left_out=left.left_out + sign * right.left_out,
+        sampling=_spent(left.sampling, right.sampling, sign),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from fractions import Fraction
 
 from evalrunner.values.exchange import ModelText
 from evalrunner.values.result import CaseResult, ChargedCall, Outcome, RunReport
@@ -32,7 +33,39 @@ def summarise(cases: Iterable[CaseResult]) -> Summary:
 
 def summary_of(report: RunReport) -> Summary:
     """The figures of a report: those of its cases, or the kept ones where cases are not at hand."""
-    return summarise(report.cases) if report.summary is None else report.summary
+    if report.summary is not None:
+        return report.summary
+    return with_left_out(summarise(report.cases), report.left_out)
+
+
+def with_left_out(sums: Summary, left_out: Mapping[str, int]) -> Summary:
+    """The same figures, and of each suite what the cases that a sample left out would have cost.
+
+    They are taken to cost what those that were looked at do, every call of them on the target::
+
+        sampling = (nominal + tiering) / cases looked at * cases left out
+
+    A case that was skipped or not run was not looked at. Where nothing got a verdict, or a price is
+    unknown, the estimate is unknown.
+
+    Args:
+        sums: The figures of the cases that were taken.
+        left_out: How many were not, by suite.
+    """
+    more = {
+        name: Tally(left_out=count, sampling=_sampling(sums.by_suite.get(name, Tally()), count))
+        for name, count in left_out.items()
+        if count
+    }
+    return sums + Summary(by_suite=more) if more else sums
+
+
+def _sampling(part: Tally, left_out: int) -> Spent:
+    whole = (part.nominal + part.tiering).amount
+    looked_at = part.passed + part.failed + part.errored
+    if whole is None or not part.passed + part.failed:
+        return Spent(unknown=1)
+    return Spent(known=round(Fraction(whole * left_out, looked_at)))
 
 
 def from_store(part: Tally) -> Tally:

@@ -33,7 +33,7 @@ _NUMBERED_TWIN: Final = re.compile(r"/[0-9a-f]{12}-\d+(?:@|#|$)")
 """The id of a row that is like an earlier one: another number follows once that one is gone."""
 
 _DIGEST: Final = 32
-_TALLIES: Final = ("incurred", "nominal", "tiering")
+_TALLIES: Final = ("incurred", "nominal", "tiering", "sampling")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -265,6 +265,8 @@ def setup_for(
         held_in_month=lambda: opened.ledger.held_in_month(opened.started),
         ratio=_ratio(command, opened, with_code=with_code),
         proxy=assembly.proxy,
+        frontier=assembly.frontier,
+        left_out=dict(assembly.left_out),
         unused_cache=_unused_cache(command, opened, assembly),
         warnings=[
             *opened.project.notes,

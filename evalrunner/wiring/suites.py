@@ -38,6 +38,7 @@ class Assembly:
         endpoints: Every model and application that was seated, by name.
         applications: The applications among them.
         uncached: The names of applications whose answers may not be kept.
+        left_out: By suite, how many of the cases that were asked for a limit has left out.
     """
 
     project: Project
@@ -50,6 +51,7 @@ class Assembly:
     endpoints: dict[str, Endpoint] = field(default_factory=dict)
     applications: dict[str, Target] = field(default_factory=dict)
     uncached: set[str] = field(default_factory=set)
+    left_out: dict[str, int] = field(default_factory=dict)
 
     def cases(self, loaded: Sequence[LoadedSuite], selection: Selection) -> list[EvalCase]:
         """The selected cases of all suites, in order.
@@ -77,7 +79,9 @@ class Assembly:
             LoadError: When all rows have been tried: everything that is wrong with them.
         """
         expansion = self.expansion(loaded.suite, variants)
-        return expansion.cases(row_ids(loaded.goldens.rows()), selection)
+        yield from expansion.cases(row_ids(loaded.goldens.rows()), selection)
+        if expansion.left_out:
+            self.left_out[loaded.suite.name] = expansion.left_out
 
     def expansion(self, suite: Suite, variants: Sequence[Variant]) -> Expansion:
         """What turns the suite's rows into cases."""
@@ -142,6 +146,11 @@ class Assembly:
     def proxy(self) -> Endpoint | None:
         """The cheap tier's model, where one is configured."""
         return self._bench().proxy
+
+    @property
+    def frontier(self) -> Endpoint | None:
+        """The dear tier's model, where one is configured."""
+        return self._bench().frontier
 
     def _bench(self) -> Bench:
         tiers = self.project.tiers

@@ -55,6 +55,27 @@ def test_what_is_taken(selection: Selection, expected: list[str]) -> None:
     assert [ref.id for ref in REFS if takes(ref)] == expected
 
 
+@pytest.mark.parametrize(
+    ("selection", "left_out"),
+    [
+        (Selection(), 0),
+        (Selection(limit=1), 3),
+        (Selection(limit=2), 1),
+        (Selection(limit=9), 0),
+        # which cases are meant is no sample of them
+        (Selection(pattern="^s/a"), 0),
+        (Selection(only=frozenset({"s/c@x"})), 0),
+        (Selection(tags={"lang": "de"}, limit=1), 0),
+        (Selection(pattern="@x", limit=1), 2),
+    ],
+)
+def test_a_limit_alone_leaves_cases_out(selection: Selection, left_out: int) -> None:
+    takes = selection.chooser()
+    for ref in REFS:
+        takes(ref)
+    assert takes.left_out == left_out
+
+
 @given(st.integers(1, 9), st.lists(st.text(min_size=1), unique=True))
 def test_every_row_is_in_exactly_one_shard(count: int, rows: list[str]) -> None:
     shards = [Shard(index=index, count=count) for index in range(1, count + 1)]

@@ -158,3 +158,12 @@ def test_refused_shards_did_not_stop_in_mid_run() -> None:
     assert merge(parts).run.exit_code == ExitCode.COST
     parts[0] = replace(parts[0], failures=(refused, stopped))
     assert merge(parts).run.exit_code == ExitCode.CEILING
+
+
+def test_what_shards_left_out_adds_up_and_what_two_whole_runs_left_out_is_the_same() -> None:
+    parts = [shard(index, 2, CASES[index - 1 :: 2]) for index in (1, 2)]
+    parts = [replace(part, left_out={"support-replies": 3}) for part in parts]
+    assert merge(parts).left_out == {"support-replies": 6}
+    whole = [replace(part, run=replace(part.run, shard=None)) for part in parts]
+    assert merge(whole).left_out == {"support-replies": 3}
+    assert from_json(to_json(merge(parts)), name="x").left_out == {"support-replies": 6}

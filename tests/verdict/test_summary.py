@@ -9,8 +9,15 @@ from hypothesis import strategies as st
 from evalrunner.values.exchange import ModelText, Tier
 from evalrunner.values.result import CaseResult, Outcome
 from evalrunner.values.spec import RepeatSpec
-from evalrunner.values.summary import Summary
-from evalrunner.verdict.summary import count, from_store, row_outcomes, summarise, tally
+from evalrunner.values.summary import Spent, Summary, Tally
+from evalrunner.verdict.summary import (
+    count,
+    from_store,
+    row_outcomes,
+    summarise,
+    tally,
+    with_left_out,
+)
 from tests.verdict.cases import call, case, cases
 
 
@@ -120,3 +127,38 @@ def _seconds(many: list[CaseResult]) -> float:
     start = process_time()
     summarise(many)
     return process_time() - start
+
+
+def _looked(outcomes: dict[str, int], nominal: int | None = 30, tiering: int = 10) -> Summary:
+    spent = Spent(unknown=1) if nominal is None else Spent(known=nominal)
+    part = Tally(nominal=spent, tiering=Spent(known=tiering), **outcomes)  # type: ignore[arg-type]
+    return Summary(by_suite={"s": part})
+
+
+@pytest.mark.parametrize(
+    ("sums", "left_out", "expected"),
+    [
+        (_looked({"passed": 4}), 36, 360),  # 10 a case, every call on the target
+        (_looked({"passed": 3, "failed": 1}), 2, 20),
+        (_looked({"passed": 1, "errored": 3}), 4, 40),  # they were looked at, too
+        (_looked({"passed": 2, "skipped": 9, "not_run": 9}), 1, 20),
+        (_looked({"passed": 3}, tiering=-10), 1, 7),  # to the nearest picodollar
+        (_looked({"not_run": 4}), 4, None),
+        (_looked({"errored": 4}), 4, None),
+        (_looked({"passed": 4}, nominal=None), 4, None),
+    ],
+)
+def test_what_a_sample_left_out_is_worth_what_the_rest_costs(
+    sums: Summary, left_out: int, expected: int | None
+) -> None:
+    total = with_left_out(sums, {"s": left_out}).total
+    assert (total.left_out, total.sampling.amount) == (left_out, expected)
+
+
+def test_each_suite_is_estimated_by_itself_and_a_whole_suite_is_left_alone() -> None:
+    sums = _looked({"passed": 4}) + Summary(
+        by_suite={"t": Tally(passed=1, nominal=Spent(known=1000))}
+    )
+    assert with_left_out(sums, {"s": 4}).total.sampling.amount == 40
+    assert with_left_out(sums, {"s": 4, "t": 1}).total.sampling.amount == 1040
+    assert with_left_out(sums, {"s": 0}) is sums
