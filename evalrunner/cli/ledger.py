@@ -45,7 +45,7 @@ def _span_options(function: F) -> F:
     is_flag=False,
     flag_value=IN_TERMINAL,
     metavar="[PATH]",
-    help="Draw the cost of each day: as bars here, or as the picture PATH.svg or PATH.png.",
+    help="Draw cost and ratio over time: as bars here, or as the picture PATH.svg or PATH.png.",
 )
 @project_options
 def show(
@@ -62,17 +62,12 @@ def show(
     """Say what evals have cost, by suite, model, tier, day, pull request and more."""
     from evalrunner.engine.spend_lines import spend_lines
     from evalrunner.reports import ledger_table
-    from evalrunner.wiring.ledger_view import days_between, draw_chart, opened_ledger, span
+    from evalrunner.wiring.ledger_view import days_between, opened_ledger, span
 
     first, end = span(since, until)
+    if chart is not None:
+        return _chart(chart, first, end, config=config, state_dir=state_dir)
     with opened_ledger(config=config, state_dir=state_dir) as (_, book):
-        if chart == IN_TERMINAL:
-            click.echo(ledger_table.bars(book.days(first, end - 1)), nl=False)
-            return ExitCode.OK
-        if chart is not None:
-            draw_chart(book, Path(chart), first, end)
-            click.echo(f"drew {chart}", err=True)
-            return ExitCode.OK
         lines, total = spend_lines(book, first, end, by=by)
     days = days_between(first, end)
     shown = lines[:limit]
@@ -83,6 +78,32 @@ def show(
     else:
         text = f"from {days[0]} to {days[1]}\n" + ledger_table.table(shown, total, by=by)
     click.echo(text, nl=False)
+    return ExitCode.OK
+
+
+def _chart(
+    chart: str, first: float, end: float, *, config: Path | None, state_dir: Path | None
+) -> int:
+    from evalrunner.reports import ledger_bars, ledger_chart
+    from evalrunner.wiring.ledger_view import (
+        history_of,
+        opened_ledger,
+        policy_of,
+        require_picture,
+    )
+
+    if chart != IN_TERMINAL:
+        require_picture(Path(chart))
+    with opened_ledger(config=config, state_dir=state_dir) as (project, book):
+        history, policy = (
+            history_of(project, book, first, end, state_dir=state_dir),
+            policy_of(project),
+        )
+    if chart == IN_TERMINAL:
+        click.echo(ledger_bars.bars(history, policy), nl=False)
+        return ExitCode.OK
+    ledger_chart.draw(history, policy, Path(chart))
+    click.echo(f"drew {chart}", err=True)
     return ExitCode.OK
 
 

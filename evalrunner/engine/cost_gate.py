@@ -243,11 +243,11 @@ class CostGate:
         age = max(0, days_between(born, self._today) - 1)
         recent = [day for day in window if day.day >= born]
         return _Past(
-            window=_paid(window),
-            before=_paid(day for day in days if day.day < first) if born <= since else None,
+            window=paid_in(window),
+            before=paid_in(day for day in days if day.day < first) if born <= since else None,
             age=age,
             complete=began is not None and born <= first,
-            recent=_paid(recent),
+            recent=paid_in(recent),
             runs=sum(day.runs for day in recent),
             problems=tuple(_open_ends(window, began)),
         )
@@ -317,8 +317,8 @@ class CostGate:
             return Amount.at_least(0)
 
 
-def _paid(days: Iterable[LedgerDay]) -> Amount:
-    """The days' sum: what was possibly paid makes it an interval, what nobody counted opens its end."""
+def paid_in(days: Iterable[LedgerDay]) -> Amount:
+    """What some days cost: what was possibly paid makes it an interval, what nobody counted opens its end."""
     found = list(days)
     settled = sum(day.settled for day in found)
     possibly = sum(day.possibly_paid for day in found)

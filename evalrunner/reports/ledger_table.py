@@ -1,4 +1,4 @@
-"""What evals have cost, as a table for a terminal, as JSON, and as bars."""
+"""What evals have cost, as a table for a terminal and as JSON."""
 
 from __future__ import annotations
 
@@ -7,16 +7,15 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import Final
 
-from evalrunner.engine.ports import LedgerDay
 from evalrunner.engine.spend_lines import SpendLine
+from evalrunner.reports.ledger_words import interval, short
 from evalrunner.reports.safe_text import one_line
 from evalrunner.values.money import Picodollars, usd_text
-from evalrunner.values.spending import FIGURES, SpendCell
+from evalrunner.values.spending import FIGURES
 
 SCHEMA: Final = "evalrunner.ledger-lines/1"
 _MONEY: Final = ("settled", "possibly_paid")
 _WIDEST: Final = 40
-_BARS: Final = 40
 _NOBODY_SAID: Final = "(none)"
 
 
@@ -72,35 +71,6 @@ def _notes(total: SpendLine) -> list[str]:
     return notes
 
 
-def interval(cell: SpendCell) -> str:
-    """What was paid: one amount where it is known, else from the least to the most.
-
-    Example:
-        >>> interval(
-        ...     SpendCell(settled=Picodollars(10**12), possibly_paid=Picodollars(10**11), open=1)
-        ... )
-        '$1 to $1.1'
-    """
-    least = short(cell.settled)
-    if cell.unpriced or cell.unmetered:
-        return f"{least} or more"
-    return f"{least} to {short(cell.upper)}" if cell.possibly_paid else least
-
-
-def short(amount: Picodollars | None) -> str:
-    """An amount with the digits that somebody reads: four of them, and never none of them.
-
-    Example:
-        >>> short(Picodollars(1_234_567_890_000)), short(Picodollars(12_345)), short(None)
-        ('$1.235', '$0.00000001235', 'unknown')
-    """
-    if amount is None:
-        return "unknown"
-    digits = len(str(abs(amount)))
-    step = 10 ** max(0, min(digits - 4, 10))
-    return f"${usd_text(Picodollars((amount + step // 2) // step * step))}"
-
-
 def _rounded(cost: Fraction | None) -> Picodollars | None:
     return None if cost is None else Picodollars(round(cost))
 
@@ -140,23 +110,3 @@ def _line(line: SpendLine) -> dict[str, object]:
             name: usd_text(_rounded(cost)) for name, cost in line.unit_costs.items()
         },
     }
-
-
-def bars(days: Sequence[LedgerDay]) -> str:
-    """The cost of each day as a bar: what is known is full, what may have been paid is light."""
-    most = max((day.settled + day.possibly_paid for day in days), default=0)
-    if not most:
-        return "nothing was paid in this time\n"
-    lines = []
-    for day in days:
-        known = day.settled * _BARS // most
-        perhaps = (day.settled + day.possibly_paid) * _BARS // most - known
-        cell = SpendCell(
-            settled=day.settled,
-            possibly_paid=day.possibly_paid,
-            unpriced=day.unpriced_calls,
-            unmetered=day.unmetered_calls,
-        )
-        bar = "█" * known + "░" * perhaps
-        lines.append(f"{day.day}  {bar.ljust(_BARS)}  {interval(cell)}")
-    return "\n".join(lines) + "\n"

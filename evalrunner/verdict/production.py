@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 
-from evalrunner.values.amount import UNKNOWN, Amount, total
+from evalrunner.values.amount import NOTHING, UNKNOWN, Amount, total
 from evalrunner.values.dataclass import dataclass
 from evalrunner.values.exchange import Json
 from evalrunner.values.money import PICO_PER_USD, Picodollars, usd_text
@@ -66,6 +66,27 @@ def production_of(seen: Sequence[SourceSeen], *, window_days: int, today: str) -
         sources=tuple(_shown(one, since, through, today) for one in seen),
         problems=tuple(_problems(counted, since, through, today)),
     )
+
+
+def production_by_day(seen: Sequence[SourceSeen], since: str, through: str) -> dict[str, Amount]:
+    """The spend of each day from *since* to *through*; no upper end where a source does not say.
+
+    A source does not say what a day cost that lies before its first or after its last complete one.
+    """
+    counted = [one for one in seen if not one.spec.reconcile_only]
+    days = [shifted(since, number) for number in range(days_between(since, through))]
+    told = [_told_by_day(one) for one in counted]
+    return {day: total(_on(day, *one) for one in told) for day in days} if told else {}
+
+
+def _told_by_day(one: SourceSeen) -> tuple[SpendRead | None, Mapping[str, Amount]]:
+    return one.read, {} if one.read is None else counted_by_day(one.read.parts)
+
+
+def _on(day: str, read: SpendRead | None, amounts: Mapping[str, Amount]) -> Amount:
+    if read is None or not read.since <= day <= read.through:
+        return UNKNOWN
+    return amounts.get(day, NOTHING)
 
 
 def counted_by_day(parts: Iterable[SpendPart]) -> dict[str, Amount]:

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from evalrunner.adapters.git import git_state
 from evalrunner.adapters.state_dir import open_state_dir
 from evalrunner.engine.ports import LedgerBook
+from evalrunner.engine.spend_history import SpendHistory, spend_history
 from evalrunner.errors import LedgerError, UsageError
 from evalrunner.reports import ledger_chart, ledger_focus, ledger_rows_file
 from evalrunner.suite.config import load_project
 from evalrunner.values.ceilings import utc_day
-from evalrunner.values.project import Project
+from evalrunner.values.project import CostGateConfig, Project
+from evalrunner.values.spend import SourceSeen
 from evalrunner.wiring.ledgers import open_ledger
+from evalrunner.wiring.ratio import branch_of
+from evalrunner.wiring.spending import Spending
 from evalrunner.wiring.stores import namespace_of
 
 FORMATS: Final = ("csv", "json", "focus")
@@ -111,15 +116,47 @@ def take_in(ledger: LedgerBook, path: Path) -> int:
     return ledger.add(*rows)
 
 
-def draw_chart(ledger: LedgerBook, path: Path, since: float, until: float) -> None:
-    """A picture of what each day cost.
-
-    Raises:
-        UsageError: It cannot be drawn or written.
-    """
+def require_picture(path: Path) -> None:
+    """Raises the UsageError that says so, where a path is none that a picture can be drawn to."""
     if path.suffix not in ledger_chart.ENDINGS:
         raise UsageError(f"{str(path)!r} is no picture", hint="end it with .svg or .png")
-    ledger_chart.draw(ledger.days(since, until - 1), path)
+
+
+def history_of(
+    project: Project,
+    ledger: LedgerBook,
+    since: float,
+    until: float,
+    *,
+    state_dir: Path | None = None,
+) -> SpendHistory:
+    """What evals cost in a span, day by day, beside what is kept of production's sources.
+
+    Nobody is asked: ``evalrunner spend sync`` does that.
+
+    Raises:
+        EvalRunnerError: A source is not configured as it has to be.
+    """
+    now = time.time()
+    window_days = project.cost.gate.window_days
+    seen: Sequence[SourceSeen] = ()
+    if project.cost.production:
+        state = open_state_dir(project.root, explicit=state_dir)
+        seen = Spending(project, state, now=now).look(False)
+    began = ledger.began()
+    return spend_history(
+        ledger.days(max(0.0, since - window_days * _DAY), until - 1),
+        seen,
+        first=utc_day(since),
+        last=min(utc_day(until - 1), utc_day(now)),
+        began=None if began is None else utc_day(began),
+        window_days=window_days,
+    )
+
+
+def policy_of(project: Project) -> CostGateConfig:
+    """The gate's policy on the branch of this checkout or CI job."""
+    return project.cost.gate.on_branch(branch_of(git_state(project.root)))
 
 
 def days_between(since: float, until: float) -> tuple[str, str]:

@@ -159,7 +159,26 @@ def test_bars_show_each_day(project: Path, capsys: pytest.CaptureFixture[str]) -
     text = shown(capsys, "ledger", "show", "--chart")
     assert text.count("█") == 20
     assert text.count("░") == 20
-    assert "$1.1 to $2.1" in text
+    assert "$1.10 to $2.10" in text
+    assert "add cost.production" in text
+
+
+def test_bars_are_beside_production_where_that_is_known(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    day = time.strftime("%Y-%m-%d", time.gmtime(NOW - 2 * 86_400))
+    document = json.loads(shown(capsys, "ledger", "export"))
+    for row in document["attempts"]:
+        row["id"], row["run_id"], row["at"] = f"old/{row['id']}", "old", NOW - 2 * 86_400
+        if row["end"]:
+            row["end"]["at"] = row["at"]
+    (project / "old.json").write_text(json.dumps(document | {"runs": [], "origins": []}))
+    shown(capsys, "ledger", "import", "old.json")
+    production = "cost: {production: [{source: fixed, usd_per_day: 9.9}]}\n"
+    (project / "evalrunner.yaml").write_text(CONFIG + production)
+    text = shown(capsys, "ledger", "show", "--chart")
+    (line,) = [line for line in text.splitlines() if line.startswith(day)]
+    assert line.endswith("≤ 17.5 % warning")  # 1.1 paid and 1 possibly paid, beside 9.9
 
 
 @pytest.mark.parametrize(("name", "head"), [("x.svg", b"<?xml"), ("x.png", b"\x89PNG")])
@@ -171,8 +190,7 @@ def test_a_picture_is_drawn(
     first = (project / name).read_bytes()
     assert first.startswith(head)
     shown(capsys, "ledger", "show", "--chart", name)
-    if name.endswith("png"):
-        assert (project / name).read_bytes() == first
+    assert (project / name).read_bytes() == first
 
 
 @pytest.mark.parametrize(
