@@ -96,6 +96,7 @@ class Accounts:
             shared=not first,
             nominal=worth if first else ZERO,
             worth=worth,
+            unmetered=first and unmetered(request, response),
         )
 
     def paid(
@@ -105,6 +106,7 @@ class Accounts:
         attempts: int,
         incurred: Picodollars | None,
         worth: Picodollars | None,
+        unmetered: bool = False,
     ) -> CallRecord:
         """The account of an answer that this run asked for, and that is worth so much."""
         self._counted.add(key)
@@ -115,6 +117,7 @@ class Accounts:
             incurred=incurred,
             nominal=worth,
             worth=worth,
+            unmetered=unmetered,
         )
 
     def shared(self, record: CallRecord) -> CallRecord:
@@ -131,3 +134,8 @@ class Accounts:
             return False
         self._counted.add(key)
         return True
+
+
+def unmetered(request: Request, response: ModelResponse) -> bool:
+    """Whether this is the answer of an application that does not say what it cost."""
+    return not isinstance(request, ModelRequest) and response.reported_usd is None

@@ -11,6 +11,10 @@ from evalrunner.values.money import ZERO, Picodollars, usd_text
 from evalrunner.values.result import CostEstimate, Decision, GateDecision
 
 BUDGET = "budget"
+APPLICATION = (
+    "an application says what it cost when it has answered, so that what is in flight may pass"
+    " the ceiling"
+)
 _NOTHING = CostEstimate(expected=ZERO, maximum=ZERO)
 
 
@@ -76,10 +80,10 @@ def _decided(limit: Limit, cost: CostEstimate, *, may_refuse: bool) -> GateDecis
             "in evalrunner.yaml",
         )
     over = may_refuse and cost.expected > limit.room
-    detail = f"expected ${usd_text(cost.expected)}, {limit.told}"
-    if not over and (cost.maximum is None or cost.maximum > limit.room):
-        worst = "unknown" if cost.maximum is None else f"${usd_text(cost.maximum)}"
-        detail += f"; the worst case, {worst}, would stop at the ceiling"
+    more = " or more" if cost.unmetered else ""
+    detail = f"expected ${usd_text(cost.expected)}{more}, {limit.told}"
+    if not over:
+        detail += _beyond(cost.maximum, limit)
     return GateDecision(
         name=BUDGET,
         suite=limit.suite,
@@ -88,3 +92,12 @@ def _decided(limit: Limit, cost: CostEstimate, *, may_refuse: bool) -> GateDecis
         limit=usd_text(limit.room),
         detail=detail + ("; nothing was spent" if over else ""),
     )
+
+
+def _beyond(maximum: Picodollars | None, limit: Limit) -> str:
+    """What is to be said of the worst case, where that is more than the room or knows no bound."""
+    if maximum is None:
+        return f"; {APPLICATION}"
+    if maximum > limit.room:
+        return f"; the worst case, ${usd_text(maximum)}, would stop at the ceiling"
+    return ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import field
+from dataclasses import field, replace
 from fractions import Fraction
 from typing import Final
 
@@ -14,9 +14,9 @@ from evalrunner.values.ceilings import utc_day
 from evalrunner.values.dataclass import dataclass
 from evalrunner.values.money import PICO_PER_USD, Picodollars
 from evalrunner.values.project import CostConfig, CostGateConfig
-from evalrunner.values.result import CostEstimate
+from evalrunner.values.result import CostEstimate, Decision
 from evalrunner.values.spend import SourceSeen, days_between, shifted
-from evalrunner.values.summary import Summary
+from evalrunner.values.summary import Summary, Tally
 from evalrunner.verdict.cost_ratio import (
     LEAST_DAYS,
     MONTH_DAYS,
@@ -33,6 +33,7 @@ from evalrunner.verdict.ratio_words import Background, Ruling, ruling_of, skippe
 SWITCH_ON: Final = "add cost.production to evalrunner.yaml to switch it on"
 NO_SNAPSHOT: Final = "no snapshot of production spend is kept: run evalrunner spend sync"
 
+_NEXT_TO_NOTHING: Final = Fraction(1, PICO_PER_USD)
 _DAY: Final = 86_400
 _MOST_RUNS: Final = 10_000
 
@@ -125,11 +126,29 @@ class CostGate:
             by_suite: The same for each suite, where there are several.
             suites: The names of its suites.
         """
-        cost = RunCost(
+        least = RunCost(
             amount=Amount.of(expected.expected),
             by_suite={name: Amount.of(part.expected) for name, part in by_suite.items()},
         )
-        return self.rule(cost, suites, phase="preflight")
+        if not expected.unmetered:
+            return self.rule(least, suites, phase="preflight")
+        cost = RunCost(
+            amount=_expected(expected),
+            by_suite={name: _expected(part) for name, part in by_suite.items()},
+        )
+        ruling = self.rule(cost, suites, phase="preflight")
+        if not self._decides(least, suites):
+            return ruling
+        return replace(ruling, gate=replace(ruling.gate, on_inconclusive="warn"))
+
+    def _decides(self, least: RunCost, suites: Sequence[str]) -> bool:
+        """Whether nothing else is open, so that the run may show what an application costs.
+
+        The gate after the run then decides on what is known by then.
+        """
+        known = replace(least, amount=least.amount + Amount.exactly(_NEXT_TO_NOTHING))
+        decision = self.rule(known, suites, phase="preflight").gate.decision
+        return decision is not Decision.INCONCLUSIVE
 
     def after(self, sums: Summary, possibly_paid: Picodollars | None) -> Ruling:
         """The outcome after a run, of which the ledger has everything.
@@ -139,12 +158,9 @@ class CostGate:
             possibly_paid: What it may have paid besides.
         """
         open_end = Amount.of(possibly_paid)
-        paid = Amount.of(sums.total.incurred.amount)
         cost = RunCost(
-            amount=paid + Amount.between(0, open_end.high),
-            by_suite={
-                name: Amount.of(part.incurred.amount) for name, part in sums.by_suite.items()
-            },
+            amount=_paid(sums.total) + Amount.between(0, open_end.high),
+            by_suite={name: _paid(part) for name, part in sums.by_suite.items()},
             settled=True,
         )
         return self.rule(cost, list(sums.by_suite), phase="postrun")
@@ -315,6 +331,16 @@ class CostGate:
             return Amount.of(self._ledger.held_in_month(self._now))
         except LedgerError:
             return Amount.at_least(0)
+
+
+def _expected(cost: CostEstimate) -> Amount:
+    amount = Amount.of(cost.expected)
+    return Amount.at_least(amount.low) if cost.unmetered else amount
+
+
+def _paid(part: Tally) -> Amount:
+    amount = Amount.of(part.incurred.amount)
+    return Amount.at_least(amount.low) if part.pays_unmetered else amount
 
 
 def paid_in(days: Iterable[LedgerDay]) -> Amount:

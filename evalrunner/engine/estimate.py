@@ -250,7 +250,9 @@ class Estimator:
         """What one case will cost, once all cases have been added."""
         expected: Fraction | None = Fraction(0)
         maximum: Picodollars | None = ZERO
+        unmetered = False
         for part in self._parts(case):
+            place = part.place
             input_rate, output_rate = self._rates(part)
             alone = _Sum(
                 calls=1,
@@ -258,14 +260,15 @@ class Estimator:
                 input_cost=part.tokens * input_rate,
                 output_rates=output_rate,
             )
-            cost = self._cost(part.place, alone)
+            cost = self._cost(place, alone)
             expected = None if expected is None or cost is None else expected + cost
             known = maximum is not None and part.most is not None
             maximum = Picodollars((maximum or 0) + (part.most or 0)) if known else None
+            unmetered = unmetered or self._unmetered((place.suite, place.endpoint, place.role))
         whole = None if expected is None else Picodollars(ceiling(expected))
         if whole is not None and maximum is not None:
             whole = min(whole, maximum)
-        return CostEstimate(expected=whole, maximum=maximum)
+        return CostEstimate(expected=whole, maximum=maximum, unmetered=unmetered)
 
     def _forecast(self, parts: Sequence[tuple[_Place, _Sum]]) -> CallForecast:
         """Calls of one kind, whichever way they come about."""
@@ -294,7 +297,12 @@ class Estimator:
             output_tokens=calls * self._output(kind, longest),
             expected=expected,
             maximum=maximum,
+            unmetered=self._unmetered(kind),
         )
+
+    def _unmetered(self, kind: Kind) -> bool:
+        """Whether the calls go to an application that has never said that its answers cost anything."""
+        return self._accounts.is_application(kind[1]) and not self._habits.cost(kind)
 
     def _cost(self, place: _Place, found: _Sum) -> Fraction | None:
         """What these calls are expected to cost, corrected; ``None`` is unknown."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from random import Random
 
-from evalrunner.engine.accounts import Accounts
+from evalrunner.engine.accounts import Accounts, unmetered
 from evalrunner.engine.commit import LedgerCommit, StoreCommit, StoreLookup
 from evalrunner.engine.lanes import Lane
 from evalrunner.engine.limits import RetryPolicy
@@ -251,7 +251,7 @@ class Executor:
             served_model=response.served_model,
             latency_seconds=response.latency_seconds,
             calls=response.calls,
-            metered=isinstance(call.request, ModelRequest) or response.reported_usd is not None,
+            metered=not unmetered(call.request, response),
             guessed_tokens=expected_input_tokens(call.request),
         )
         if response.complete and _cacheable(call.request):
@@ -267,6 +267,7 @@ class Executor:
             attempts=call.attempts,
             incurred=total(call.incurred),
             worth=call.incurred[-1],
+            unmetered=unmetered(call.request, response),
         )
         return Reply(response=response, record=record)
 

@@ -189,6 +189,8 @@ def _put_record(found: Object, record: CallRecord) -> None:
         found["normalized"] = True
     if record.verified is not None:
         found["verified"] = record.verified
+    if record.unmetered:
+        found["unmetered"] = True
 
 
 def _zero(amount: int | None) -> str | None:
@@ -366,6 +368,7 @@ def _cost(part: Tally) -> Object:
             "sampling": usd_text(part.sampling.amount),
         },
         "unpriced": list(part.unpriced),
+        "unmetered": list(part.unmetered),
     }
 
 
@@ -389,6 +392,7 @@ def _model(model: ModelTally) -> Object:
         "nominal_usd": usd_text(model.nominal.amount),
         **({"normalized": model.normalized} if model.normalized else {}),
         **({"verified": model.verified, "differed": model.differed} if model.verified else {}),
+        **({"unmetered": model.unmetered} if model.unmetered else {}),
     }
 
 

@@ -231,6 +231,7 @@ def _record(node: JsonNode) -> CallRecord:
         miss_cause=node.text_or_none("miss_cause"),
         normalized=node.boolean("normalized"),
         verified=node.text_or_none("verified"),
+        unmetered=node.boolean("unmetered"),
     )
 
 
@@ -309,6 +310,7 @@ def _estimate(node: JsonNode) -> CostEstimate:
     return CostEstimate(
         expected=node.money("expected_usd"),
         maximum=node.money("maximum_usd"),
+        unmetered=node.boolean("unmetered"),
         correction=_millionths(node, "correction"),
     )
 
@@ -395,6 +397,7 @@ def _model(node: JsonNode) -> ModelTally:
         normalized=node.integer("normalized", 0),
         verified=node.integer("verified", 0),
         differed=node.integer("differed", 0),
+        unmetered=node.integer("unmetered", 0),
     )
 
 

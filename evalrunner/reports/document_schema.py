@@ -105,6 +105,7 @@ def _planned(**more: Schema) -> Schema:
         cost=_object(
             avoided_usd=_object(cache=_MONEY),
             unpriced=_list(_TEXT),
+            unmetered=_list(_TEXT),
             estimate=_object(expected_usd=_MONEY, maximum_usd=_MONEY),
         ),
         **more,
@@ -213,6 +214,7 @@ def _tally(
             nominal_usd=_MONEY,
             avoided_usd=_object(cache=_MONEY, tiering=_MONEY, sampling=_MONEY),
             unpriced=_list(_TEXT),
+            unmetered=_list(_TEXT),
             **(cost or {}),
         ),
         **more,

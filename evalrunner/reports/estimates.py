@@ -16,9 +16,12 @@ _MILLION: Final = 10**6
 def estimate_error(cost: CostEstimate, paid: Tally) -> Fraction | None:
     """By how much more than expected was paid, as a part of what was expected.
 
-    ``None`` where nothing was expected, a cost is unknown, or not all was asked that was meant to be.
+    ``None`` where nothing was expected, a cost is unknown or unmetered, or not all was asked that was
+    meant to be.
     """
     incurred = paid.incurred.amount
+    if cost.unmetered or paid.pays_unmetered:
+        return None
     if not cost.expected or incurred is None or paid.not_run or paid.errored:
         return None
     return Fraction(incurred - cost.expected, cost.expected)
@@ -26,7 +29,11 @@ def estimate_error(cost: CostEstimate, paid: Tally) -> Fraction | None:
 
 def priced(cost: CostEstimate) -> dict[str, object]:
     """What was expected to be paid, and at most."""
-    return {"expected_usd": usd_text(cost.expected), "maximum_usd": usd_text(cost.maximum)}
+    found: dict[str, object] = {
+        "expected_usd": usd_text(cost.expected),
+        "maximum_usd": usd_text(cost.maximum),
+    }
+    return found | ({"unmetered": True} if cost.unmetered else {})
 
 
 def remedied(remedy: Remedy) -> dict[str, object]:

@@ -21,6 +21,7 @@ from evalrunner.reports.phrases import (
     outcome_counts,
     prompt_head,
     share,
+    unknown_lines,
 )
 from evalrunner.reports.ratio_lines import paid_line, ratio_lines
 from evalrunner.reports.safe_text import Text, one_line, visible
@@ -71,8 +72,7 @@ def _facts(report: RunReport) -> list[tuple[str, str]]:
         ("cache", cache_line(report, total)),
         ("calls", calls_line(total)),
     ]
-    if total.unpriced:
-        facts.append(("cost unknown for", ", ".join(total.unpriced)))
+    facts += [("", line) for line in unknown_lines(total.unpriced, total.unmetered)]
     if paid := paid_line(report):
         facts.append(("paid", paid))
     if report.cost_ratio.status != "skipped":

@@ -27,6 +27,7 @@ from evalrunner.reports.phrases import (
     prompt_head,
     remedy_words,
     share,
+    unknown_lines,
     verified_line,
 )
 from evalrunner.reports.ratio_lines import paid_line, ratio_lines
@@ -120,9 +121,8 @@ def _fact_lines(report: RunReport) -> Iterator[str]:
     yield f"Cost: {cost_line(total, report.possibly_paid)}"
     if estimate := estimate_line(report.estimate, total):
         yield f"Estimate: {estimate}"
-    if total.unpriced:
-        names = ", ".join(for_markdown_code(name, 60) for name in total.unpriced[:10])
-        yield f"Cost unknown for {names}"
+    for line in unknown_lines(total.unpriced, total.unmetered):
+        yield for_markdown_code(line, 300)
     if avoided := avoided_line(total):
         yield f"Avoided: {avoided}"
     yield from _cache_lines(report, total)

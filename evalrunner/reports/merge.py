@@ -71,6 +71,7 @@ def merge(reports: Sequence[RunReport], *, warn_only: bool = False) -> RunReport
         estimate=CostEstimate(
             expected=total(report.estimate.expected for report in reports),
             maximum=total(report.estimate.maximum for report in reports),
+            unmetered=any(report.estimate.unmetered for report in reports),
         ),
         estimates=_estimates(reports),
         cache=replace(
@@ -117,6 +118,7 @@ def _estimates(reports: Sequence[RunReport]) -> dict[str, CostEstimate]:
         name: CostEstimate(
             expected=total(part.expected for part in parts),
             maximum=total(part.maximum for part in parts),
+            unmetered=any(part.unmetered for part in parts),
         )
         for name, parts in found.items()
     }

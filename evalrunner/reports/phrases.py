@@ -77,11 +77,44 @@ def share(part: int, whole: int) -> str:
 
 def cost_line(part: Tally, possibly_paid: int | None) -> str:
     """What was paid, what an empty cache would have cost, and what the cache saved."""
-    words = [f"paid {dollars(part.incurred.amount)}", f"nominal {dollars(part.nominal.amount)}"]
-    words.append(f"saved by the cache {dollars(part.avoided_by_cache)}")
+    paid, nominal = dollars(part.incurred.amount), dollars(part.nominal.amount)
+    paid += " or more" if part.pays_unmetered else ""
+    saved = dollars(part.avoided_by_cache)
+    if part.unmetered:
+        nominal, saved = f"{nominal} or more", f"{saved} or more"
+    words = [f"paid {paid}", f"nominal {nominal}", f"saved by the cache {saved}"]
     if possibly_paid != 0:
         words.append(f"possibly paid {dollars(possibly_paid)}")
     return ", ".join(words)
+
+
+def unknown_lines(
+    unpriced: Sequence[str], unmetered: Sequence[str], *, planned: bool = False
+) -> list[str]:
+    """Whose cost nobody knows, and why; the names are foreign text, not safe yet.
+
+    Args:
+        unpriced: Models without a price.
+        unmetered: Applications that did not say what their answers cost.
+        planned: Whether they may still do so.
+
+    Example:
+        >>> unknown_lines(["odd"], ["s:app"])
+        ['cost unknown for odd', 'not metered: s:app did not say what its answers cost']
+    """
+    lines: list[str] = []
+    if unpriced:
+        lines.append(f"cost unknown for {_names(unpriced)}")
+    if unmetered:
+        one = len(unmetered) == 1
+        verb = ("has" if one else "have") + " not said yet" if planned else "did not say"
+        whose = "its" if one else "their"
+        lines.append(f"not metered: {_names(unmetered)} {verb} what {whose} answers cost")
+    return lines
+
+
+def _names(names: Sequence[str]) -> str:
+    return ", ".join(names[:6]) + (", …" if len(names) > 6 else "")
 
 
 def avoided_line(part: Tally) -> str | None:
@@ -246,9 +279,9 @@ def failed_check(case: CaseResult) -> tuple[str, Text]:
 
 def estimate_line(cost: CostEstimate, paid: Tally) -> str | None:
     """What was expected, what was paid, and at most; ``None`` where nothing was expected."""
-    if cost.expected == 0:
+    if cost.expected == 0 and not cost.unmetered:
         return None
-    words = [f"expected {dollars(cost.expected)}"]
+    words = [f"expected {expected_words(cost)}"]
     error = estimate_error(cost, paid)
     if error is not None:
         less = "less" if error < 0 else "more"
@@ -265,12 +298,23 @@ def price_of(cases: Iterable[CaseResult]) -> CostEstimate | None:
     return CostEstimate(
         expected=money.total(price.expected for price in prices),
         maximum=money.total(price.maximum for price in prices),
+        unmetered=any(price.unmetered for price in prices),
     )
 
 
 def price_words(cost: CostEstimate) -> str:
     """A price that would have to be paid."""
-    return f"{dollars(cost.expected)}, at most {dollars(cost.maximum)}"
+    return f"{expected_words(cost)}, at most {dollars(cost.maximum)}"
+
+
+def expected_words(cost: CostEstimate) -> str:
+    """What is expected to be paid, and whether it may well be more.
+
+    Example:
+        >>> expected_words(CostEstimate(expected=money.ZERO, maximum=None, unmetered=True))
+        '$0 or more'
+    """
+    return dollars(cost.expected) + (" or more" if cost.unmetered else "")
 
 
 def remedy_words(remedy: Remedy) -> str:

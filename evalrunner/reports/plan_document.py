@@ -86,6 +86,7 @@ def _sums(found: Found, calls: Sequence[CallForecast], causes: Mapping[str, int]
         "cost": {
             "avoided_usd": {"cache": usd_text(found.nominal.amount)},
             "unpriced": sorted({call.endpoint for call in calls if call.expected is None}),
+            "unmetered": sorted({call.endpoint for call in calls if call.unmetered}),
             "estimate": priced(estimate_of(calls)),
         },
     }

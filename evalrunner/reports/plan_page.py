@@ -15,7 +15,7 @@ from evalrunner.reports.facts import (
     width_of,
     write_page,
 )
-from evalrunner.reports.phrases import dollars, price_words, remedy_words, share
+from evalrunner.reports.phrases import dollars, price_words, remedy_words, share, unknown_lines
 from evalrunner.reports.ratio_lines import ratio_lines
 from evalrunner.reports.safe_text import neutral, one_line
 from evalrunner.values.forecast import CallForecast, Forecast, estimate_of
@@ -62,9 +62,9 @@ def _facts(plan: PlanReport) -> Iterator[tuple[str, Words]]:
         yield "cache", [(line, "")]
     yield "cost", [(_cost(plan), "")]
     unpriced = sorted({call.endpoint for call in plan.forecast.calls if call.expected is None})
-    if unpriced:
-        names = ", ".join(one_line(name, 40) for name in unpriced[:6])
-        yield "", [(f"cost unknown for {names}", "yellow")]
+    unmetered = sorted({call.endpoint for call in plan.forecast.calls if call.unmetered})
+    for line in unknown_lines(unpriced, unmetered, planned=True):
+        yield "", [(one_line(line, 300), "yellow")]
     yield from _calls(plan.forecast)
     for name, text in ratio_lines(plan.cost_ratio):
         yield name, [(one_line(text, 300), "")]

@@ -28,7 +28,12 @@ def ratio_lines(ratio: CostRatio) -> list[tuple[str, str]]:
     if ratio.projected_total is not None:
         lines.append(("month", _month(ratio)))
     if ratio.testing is not None and ratio.inference is not None:
-        amounts = f"{dollars(ratio.testing)} testing, {dollars(ratio.inference)} production"
+        least = "at least "
+        testing = f"{least if ratio.bound == 'lower' else ''}{dollars(ratio.testing)} testing"
+        production = (
+            f"{least if ratio.bound == 'upper' else ''}{dollars(ratio.inference)} production"
+        )
+        amounts = f"{testing}, {production}"
         lines.append(("spend", amounts + _sources(ratio)))
     return lines
 

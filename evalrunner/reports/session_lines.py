@@ -12,6 +12,7 @@ from evalrunner.reports.phrases import (
     cost_line,
     outcome_counts,
     share,
+    unknown_lines,
 )
 from evalrunner.reports.ratio_lines import ratio_lines
 from evalrunner.reports.safe_text import for_terminal, neutral, one_line
@@ -57,8 +58,8 @@ def _facts(report: RunReport, total: Tally) -> Iterator[tuple[str, str]]:
     yield "cost", cost_line(total, report.possibly_paid)
     if avoided := avoided_line(total):
         yield "avoided", avoided
-    if total.unpriced:
-        yield "", f"cost unknown for {', '.join(one_line(name, 40) for name in total.unpriced[:6])}"
+    for line in unknown_lines(total.unpriced, total.unmetered):
+        yield "", one_line(line, 300)
     yield "cache", cache_line(report, total)
     yield "calls", calls_line(total)
     yield from ratio_lines(report.cost_ratio)

@@ -28,6 +28,7 @@ from evalrunner.reports.phrases import (
     normalized_line,
     outcome_counts,
     remedy_words,
+    unknown_lines,
     verified_line,
 )
 from evalrunner.reports.ratio_lines import paid_line, ratio_lines
@@ -101,12 +102,10 @@ def _facts(report: RunReport, total: Tally) -> Iterator[tuple[str, Words]]:
     yield "cost", [(cost_line(total, report.possibly_paid), "")]
     if avoided := avoided_line(total):
         yield "avoided", [(avoided, "")]
-    if total.unpriced:
-        names = ", ".join(one_line(name, 40) for name in total.unpriced[:6])
-        yield "", [(f"cost unknown for {names}", "yellow")]
-    line = estimate_line(report.estimate, total)
-    if line is not None:
-        yield "planned", [(line, "")]
+    for line in unknown_lines(total.unpriced, total.unmetered):
+        yield "", [(one_line(line, 300), "yellow")]
+    if planned := estimate_line(report.estimate, total):
+        yield "planned", [(planned, "")]
     yield "cache", [(one_line(cache_line(report, total), 200), "")]
     if report.misses:
         yield "", [(one_line(misses_line(report.misses), 600), "dim")]

@@ -207,6 +207,8 @@ class CallRecord:
         miss_cause: Why the store had no answer, where that is known.
         normalized: The kept answer is to a question that is alike but for white space.
         verified: For a call that checks a kept answer: ``agreed`` or ``differed``. It is no miss.
+        unmetered: The answer of an application that does not say what it cost: its amounts are 0, and
+            what was paid is more than that.
     """
 
     fingerprint: Fingerprint
@@ -219,6 +221,7 @@ class CallRecord:
     miss_cause: str | None = None
     normalized: bool = False
     verified: str | None = None
+    unmetered: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

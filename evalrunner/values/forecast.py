@@ -24,6 +24,8 @@ class CallForecast:
         output_tokens: The same of what is answered.
         expected: What they are expected to cost, exact, in picodollars; ``None`` is unknown.
         maximum: The most that they can cost; ``None`` where nothing bounds it.
+        unmetered: Whether they go to an application that has never said that its answers cost anything,
+            so that ``expected`` is the least.
     """
 
     suite: str
@@ -36,6 +38,7 @@ class CallForecast:
     output_tokens: Fraction
     expected: Fraction | None
     maximum: Picodollars | None
+    unmetered: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +90,11 @@ def estimate_of(parts: Iterable[CallForecast]) -> CostEstimate:
     amounts = [part.expected for part in parts]
     if None not in amounts:
         expected = Picodollars(ceiling(sum(filter(None, amounts), Fraction(0))))
-    return CostEstimate(expected=expected, maximum=total(part.maximum for part in parts))
+    return CostEstimate(
+        expected=expected,
+        maximum=total(part.maximum for part in parts),
+        unmetered=any(part.unmetered and part.calls for part in parts),
+    )
 
 
 def ceiling(amount: Fraction) -> int:

@@ -203,8 +203,10 @@ class CostEstimate:
     """What a run was expected to cost before it ran; ``None`` where a price is unknown.
 
     Attributes:
+        expected: At least; more than that where it is ``unmetered``.
         maximum: With every confirmation and every retry; ``None`` also where nothing bounds it, as with
             an application, which says what it cost when it has answered.
+        unmetered: Whether an application is asked that has never said that its answers cost anything.
         correction: What the expected cost has been multiplied with for the errors of earlier
             estimates, in millionths; ``None`` where there was no history to go by.
     """
@@ -212,6 +214,7 @@ class CostEstimate:
     expected: Picodollars | None
     maximum: Picodollars | None
     correction: int | None = None
+    unmetered: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

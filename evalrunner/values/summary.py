@@ -41,7 +41,8 @@ class ModelTally:
     """What one endpoint was asked. Tokens are those of calls that were made, not of hits.
 
     Of the hits ``normalized`` are answers to questions that are alike but for white space. Of the calls
-    ``verified`` were made to check kept answers, and ``differed`` of those from them.
+    ``verified`` were made to check kept answers, and ``differed`` of those from them. Of both
+    ``unmetered`` are answers of applications that do not say what they cost.
     """
 
     hits: int = 0
@@ -53,6 +54,7 @@ class ModelTally:
     normalized: int = 0
     verified: int = 0
     differed: int = 0
+    unmetered: int = 0
 
     def __add__(self, other: ModelTally) -> ModelTally:
         return ModelTally(
@@ -65,6 +67,7 @@ class ModelTally:
             normalized=self.normalized + other.normalized,
             verified=self.verified + other.verified,
             differed=self.differed + other.differed,
+            unmetered=self.unmetered + other.unmetered,
         )
 
     def __sub__(self, other: ModelTally) -> ModelTally:
@@ -78,6 +81,7 @@ class ModelTally:
             normalized=self.normalized - other.normalized,
             verified=self.verified - other.verified,
             differed=self.differed - other.differed,
+            unmetered=self.unmetered - other.unmetered,
         )
 
     @property
@@ -169,6 +173,16 @@ class Tally:
     def unpriced(self) -> tuple[str, ...]:
         """The endpoints with a call of unknown cost, sorted."""
         return tuple(sorted(name for name, part in self.by_model.items() if part.unpriced))
+
+    @property
+    def unmetered(self) -> tuple[str, ...]:
+        """The applications that do not say what their answers cost, sorted."""
+        return tuple(sorted(name for name, part in self.by_model.items() if part.unmetered))
+
+    @property
+    def pays_unmetered(self) -> bool:
+        """Whether such an application was asked, so that more was paid than is known."""
+        return any(part.unmetered and part.calls for part in self.by_model.values())
 
     @property
     def _priced(self) -> bool:

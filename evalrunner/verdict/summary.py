@@ -155,12 +155,13 @@ class _ModelSums:
         "nominal_unknown",
         "normalized",
         "output",
+        "unmetered",
         "verified",
     )
 
     def __init__(self) -> None:
         self.hits = self.calls = self.input = self.output = 0
-        self.normalized = self.verified = self.differed = 0
+        self.normalized = self.verified = self.differed = self.unmetered = 0
         self.incurred = self.incurred_unknown = self.nominal = self.nominal_unknown = 0
 
     def add(self, call: ChargedCall) -> None:
@@ -175,6 +176,8 @@ class _ModelSums:
             if record.verified is not None:
                 self.verified += 1
                 self.differed += record.verified == "differed"
+        if record.unmetered:
+            self.unmetered += 1
         if record.incurred is None:
             self.incurred_unknown += 1
         else:
@@ -195,6 +198,7 @@ class _ModelSums:
             normalized=self.normalized,
             verified=self.verified,
             differed=self.differed,
+            unmetered=self.unmetered,
         )
 
 

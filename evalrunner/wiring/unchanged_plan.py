@@ -91,6 +91,7 @@ def _sums(part: Mapping[str, Any]) -> Object:
         "cost": {
             "avoided_usd": {"cache": part["cost"]["nominal_usd"]},
             "unpriced": [],
+            "unmetered": [],
             "estimate": {"expected_usd": "0", "maximum_usd": "0"},
         },
     }

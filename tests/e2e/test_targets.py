@@ -133,6 +133,49 @@ def test_chat_prompts_tools_and_response_formats_reach_the_wire(
     assert "stream" not in body or body["stream"] is False
 
 
+# ---------------------------------------------------------------- what an application costs
+
+
+@pytest.mark.parametrize(("fixed", "code"), [(None, 0), ("fail", 4), ("warn", 0)])
+def test_an_application_that_does_not_say_what_it_costs_is_never_counted_as_free(
+    application: Workspace, fixed: str | None, code: int
+) -> None:
+    if fixed:
+        application.config["cost"] = {
+            "production": [{"source": "fixed", "usd_per_month": 5000}],
+            "gate": {"on_inconclusive": fixed},
+        }
+        application.write("evalrunner.yaml", application.config)
+    application.suite(n=2, checks=CHECKS, target={"python": "app.bot:plain"})
+    plan = application.program("plan", "--json")
+    cost = json.loads(plan.stdout)["summary"]["cost"]
+    assert cost["unmetered"] == ["s:app.bot:plain"]
+    assert cost["estimate"] == {"expected_usd": "0", "maximum_usd": None, "unmetered": True}
+    assert plan.returncode == 0, "it may still say so"
+
+    done = application.program("run", "-o", "a.json", "-o", "a.md", "--max-usd", "1")
+    assert done.returncode == code
+    assert "paid $0 or more, nominal $0 or more" in done.stdout
+    assert "did not say what its answers cost" in (application.root / "a.md").read_text()
+    document = json.loads((application.root / "a.json").read_bytes())
+    assert document["summary"]["cost"]["unmetered"] == ["s:app.bot:plain"]
+    assert "in flight may pass the ceiling" in str(document["gates"])
+
+    again = application.program("run")
+    assert again.returncode == 0
+    assert "paid $0, nominal $0 or more, saved by the cache $0 or more" in again.stdout
+
+
+def test_what_an_application_said_is_what_it_is_expected_to_cost(application: Workspace) -> None:
+    application.suite(n=2, checks=CHECKS, target={"python": "app.bot:later"})
+    assert application.program("run").returncode == 0
+    cost = json.loads(application.program("plan", "--json", "--no-cache").stdout)["summary"]["cost"]
+    assert (cost["unmetered"], cost["estimate"]) == (
+        [],
+        {"expected_usd": "0.5", "maximum_usd": None},
+    )
+
+
 # ---------------------------------------------------------------- python
 
 

@@ -25,7 +25,7 @@ from evalrunner.values.spend import (
     days_between,
     shifted,
 )
-from evalrunner.values.summary import Spent, Summary, Tally
+from evalrunner.values.summary import ModelTally, Spent, Summary, Tally
 from evalrunner.verdict.ratio_words import Ruling
 
 NOW = 1_795_300_000.0
@@ -232,3 +232,37 @@ def test_nobody_is_asked_for_a_run_that_pays_nothing() -> None:
     one.rule(RunCost(amount=UNKNOWN), ["s"], phase="preflight")
     one.rule(RunCost(amount=Amount.exactly(1)), ["s"], phase="postrun")
     assert asked == [False, True], "it is looked once, however often it has to rule"
+
+
+UNMETERED = CostEstimate(expected=from_usd("1"), maximum=None, unmetered=True)
+
+
+def test_an_application_that_never_said_what_it_costs_may_begin_and_show_it() -> None:
+    """The ratio is open above, which is told; whether that fails is decided after the run."""
+    gate_before = gate(Past()).before(UNMETERED, {}, ["s"]).gate
+    assert (gate_before.decision, gate_before.on_inconclusive) == ("inconclusive", "warn")
+    least = replace(UNMETERED, expected=ZERO)
+    gate_before = gate(Past()).before(least, {}, ["s"]).gate
+    assert (gate_before.decision, gate_before.on_inconclusive) == ("inconclusive", "warn")
+
+
+def test_what_it_costs_at_least_may_refuse_it_all_the_same() -> None:
+    dear = replace(UNMETERED, expected=from_usd("1000"))
+    assert gate(Past()).before(dear, {}, ["s"]).gate.decision == "fail"
+
+
+def test_what_is_open_besides_is_not_forgiven_for_it() -> None:
+    other = SourceSeen(spec=replace(SPEC, name="bill"), read=None, error="no answer")
+    dear = replace(UNMETERED, expected=from_usd("100"))
+    gate_before = gate(Past(), spend(), other, on=("window",)).before(dear, {}, ["s"]).gate
+    assert (gate_before.decision, gate_before.on_inconclusive) == ("inconclusive", "fail")
+
+
+def test_a_run_that_asked_such_an_application_paid_for_more_than_nothing() -> None:
+    models = {"s:app": ModelTally(calls=3, unmetered=3)}
+    sums = Summary(by_suite={"s": Tally(by_model=models)})
+    ruling = gate(Past(unmetered=3)).after(sums, ZERO)
+    assert (ruling.gate.decision, ruling.gate.on_inconclusive) == ("inconclusive", "fail")
+    kept = {"s:app": ModelTally(hits=3, unmetered=3)}
+    ruling = gate(Past(unmetered=3)).after(Summary(by_suite={"s": Tally(by_model=kept)}), ZERO)
+    assert ruling.gate.decision == "skipped", "answers from the cache were not paid for"
