@@ -20,7 +20,7 @@ from evalrunner.values.exchange import Json, ModelResponse, TargetRequest
 _PLACEHOLDER: Final = re.compile(r"\{\{\s*([A-Za-z_][A-Za-z0-9_-]*)\s*\}\}")
 _STEP: Final = re.compile(r"\.?([A-Za-z_][A-Za-z0-9_-]*)|\.?\[?(\d+)\]?")
 _FIELDS: Final = frozenset(
-    {"url", "method", "headers", "body", "output", "usage", "usd", "api_key_env"}
+    {"url", "method", "headers", "body", "output", "usage", "usd", "calls", "api_key_env"}
 )
 _METHODS: Final = frozenset({"POST", "PUT", "PATCH", "GET"})
 
@@ -31,7 +31,7 @@ class HttpTarget:
     Args:
         spec: ``url``; ``method`` (POST); ``headers``; ``body``, JSON whose texts may hold
             ``{{prompt}}`` and ``{{variable}}`` (a text that is nothing else becomes the value itself);
-            ``output``, ``usage`` and ``usd``, paths such as ``choices[0].message.content``; and
+            ``output``, ``usage``, ``usd`` and ``calls``, paths such as ``choices[0].message.content``; and
             ``api_key_env``, the variable whose value is sent as a bearer token.
         label: How reports call the target.
         environ: Where the token and proxies are looked up.
@@ -131,7 +131,8 @@ class HttpTarget:
             )
         usage = self._at("usage", document) if "usage" in self._spec else None
         usd = self._at("usd", document) if "usd" in self._spec else None
-        return Answer(text_of(output), usage, usd)  # type: ignore[arg-type]  # checked by response_from
+        calls = self._at("calls", document) if "calls" in self._spec else None
+        return Answer(text_of(output), usage, usd, calls)  # type: ignore[arg-type]  # checked by response_from
 
     def _at(self, name: str, document: object) -> object:
         path = self._spec.get(name)

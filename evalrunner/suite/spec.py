@@ -168,6 +168,7 @@ class HttpTarget(Section):
     output: str | None = None
     usage: str | None = None
     usd: str | None = None
+    calls: str | None = None
     api_key_env: VariableName | None = None
 
 

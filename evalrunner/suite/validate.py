@@ -65,7 +65,7 @@ def _words(detail: ErrorDetails, field: str, model: type[BaseModel]) -> tuple[st
     name = str(detail["loc"][-1]) if detail["loc"] else ""
     match kind:
         case "extra_forbidden":
-            return f"{name[:80]!r} is not a field here", did_you_mean(name, _all_names(model))
+            return f"{name[:80]!r} is not a field here", _misplaced(name, _all_names(model))
         case "missing":
             return f"{field!r} is missing", None
         case "value_error":
@@ -77,6 +77,12 @@ def _words(detail: ErrorDetails, field: str, model: type[BaseModel]) -> tuple[st
             return _prefixed(field, "this has none of the forms that may stand here"), None
         case _:
             return _prefixed(field, _plain_words(detail["msg"])), None
+
+
+def _misplaced(name: str, known: frozenset[str]) -> str | None:
+    if name in known:
+        return f"{name!r} stands in another section: look at its indentation"
+    return did_you_mean(name, known)
 
 
 def _prefixed(field: str, message: str) -> str:

@@ -288,6 +288,20 @@ def test_an_http_application_is_cached_only_under_a_version(
         assert len(web.requests) == first + 1 + 3
 
 
+def test_the_calls_behind_an_http_answer_are_counted_and_priced_with_it(
+    workspace: Workspace,
+) -> None:
+    said = {"reply": {"text": "number", "cost": "0.03", "steps": 4}}
+    with FakeProvider(lambda body: FakeReply(body=json.dumps(said).encode())) as running:
+        target = http_target(running)
+        target["http"] |= {"usd": "reply.cost", "calls": "reply.steps"}
+        workspace.suite(n=2, checks=CHECKS, target=target)
+        assert workspace.run().run.exit_code == 0
+    shown = workspace.program("ledger", "show", "--by", "case")
+    assert "s/r0   $0.03  1 (+4)" in shown.stdout, shown.stdout
+    assert "total  $0.06  2 (+8)" in shown.stdout
+
+
 COMMAND = """
 import json, pathlib, sys
 asked = json.load(sys.stdin)

@@ -93,6 +93,7 @@ def test_the_rest(project: Project) -> None:
     [
         ("foo: 1", 1, "'foo' is not a field here"),
         ("\nteirs: {}", 2, "did you mean 'tiers'?"),
+        ("cost: {tiers: {}}", 1, "'tiers' stands in another section"),
         ("models: {a: {model: gpt}}", 1, "not PROVIDER/MODEL"),
         ("models: {a/b: openai/x}", 1, "part of case ids"),
         ("models: {proxy: openai/x}", 1, "the name of a tier"),
