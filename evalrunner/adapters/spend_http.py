@@ -136,7 +136,10 @@ class SpendApi:
 
     def _fail(self, error: ModelCallError | ConfigError) -> NoReturn:
         message = shown_text(error.message, self._redacted)
-        raise SpendError(f"{self._name}: {message}", hint=error.hint) from error
+        hint = error.hint
+        if isinstance(error, ModelCallError) and error.status == 404:
+            hint = f"is base_url right? {self._base_url!r} was asked"
+        raise SpendError(f"{self._name}: {message}", hint=hint) from error
 
     def _redacted(self, text: str) -> str:
         for secret in self._secrets:

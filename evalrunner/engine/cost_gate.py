@@ -9,7 +9,7 @@ from typing import Final
 
 from evalrunner.engine.ports import LedgerDay, LedgerHistory, PastEstimate
 from evalrunner.errors import LedgerError
-from evalrunner.values.amount import NOTHING, Amount, total
+from evalrunner.values.amount import NOTHING, UNKNOWN, Amount, total
 from evalrunner.values.ceilings import utc_day
 from evalrunner.values.dataclass import dataclass
 from evalrunner.values.money import PICO_PER_USD, Picodollars
@@ -65,6 +65,7 @@ class _Past:
         before: The same of the window before; ``None`` where the ledger is younger.
         age: For how many whole days it has been written.
         complete: Whether it is as old as the window.
+        begun: Whether it has a row of any run but this one.
         recent: What was paid on the last ``age`` days, at most those of the window.
         runs: How many runs began on them.
         problems: Why the sums are not exact.
@@ -76,6 +77,7 @@ class _Past:
     complete: bool
     recent: Amount
     runs: int
+    begun: bool = True
     problems: tuple[str, ...] = ()
 
 
@@ -221,7 +223,7 @@ class CostGate:
             runs_per_month=pace,
             assumed=assumed,
             sources=production.sources,
-            problems=(*past.problems, *production.problems),
+            problems=(*_beginning(past, run), *past.problems, *production.problems),
         )
         return ruling_of(judge(evidence, self._policy), evidence, self._policy, background)
 
@@ -265,7 +267,8 @@ class CostGate:
             complete=began is not None and born <= first,
             recent=paid_in(recent),
             runs=sum(day.runs for day in recent),
-            problems=tuple(_open_ends(window, began)),
+            begun=began is not None,
+            problems=tuple(_open_ends(window)),
         )
 
     def _month(
@@ -279,6 +282,8 @@ class CostGate:
         span = max(1, min(past.age, self._policy.window_days))
         to_month = MONTH_DAYS / span
         every, assumed = self._pace(past)
+        if run is None and not past.begun:
+            return UNKNOWN, Fraction(0), False
         if run is None or run.amount.zero:
             if past.age >= LEAST_DAYS:
                 return past.recent.times(to_month), past.runs * to_month, False
@@ -367,10 +372,19 @@ def _previous(past: _Past, production: Production) -> Share | None:
     return share if share is not None and share.exact else None
 
 
-def _open_ends(days: Sequence[LedgerDay], began: float | None) -> list[str]:
+def _beginning(past: _Past, run: RunCost | None) -> list[str]:
+    """That the ledger knows of no run but this one; without this one it knows nothing."""
+    if past.begun:
+        return []
+    if run is None:
+        return [
+            "the ledger is empty, so that nobody knows what evals cost: run some, or import one"
+        ]
+    return ["the ledger begins with this run"]
+
+
+def _open_ends(days: Sequence[LedgerDay]) -> list[str]:
     found: list[str] = []
-    if began is None:
-        found.append("the ledger begins with this run")
     unpriced = sum(day.unpriced_calls for day in days)
     unmetered = sum(day.unmetered_calls for day in days)
     if unpriced:

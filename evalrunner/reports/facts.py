@@ -73,7 +73,8 @@ def gate_words(gate: GateDecision) -> Words:
     """One gate's decision, with its sign in front."""
     sign, style = _SIGNS[gate.decision]
     suite = f" {one_line(gate.suite, 60)}" if gate.suite else ""
-    detail = one_line(gate.detail, 300) if gate.detail else _observed(gate)
+    said = gate.detail.removeprefix(f"{gate.decision}: ")
+    detail = one_line(said, 300) if said else _observed(gate)
     tail = f": {detail}" if detail else ""
     return [(f"{sign} ", style), (f"{one_line(gate.name, 40)}{suite} {gate.decision}{tail}", "")]
 

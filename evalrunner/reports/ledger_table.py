@@ -61,7 +61,7 @@ def _notes(total: SpendLine) -> list[str]:
         for name, cost in total.unit_costs.items()
         if cost is not None
     )
-    notes = [costs] if costs else []
+    notes = [costs if cell.exact else f"at least {costs}"] if costs else []
     if cell.open:
         notes.append(f"{cell.open:,} calls may have been paid: {short(cell.possibly_paid)} at most")
     if cell.unpriced:

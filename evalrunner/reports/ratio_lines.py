@@ -28,13 +28,7 @@ def ratio_lines(ratio: CostRatio) -> list[tuple[str, str]]:
     if ratio.projected_total is not None:
         lines.append(("month", _month(ratio)))
     if ratio.testing is not None and ratio.inference is not None:
-        least = "at least "
-        testing = f"{least if ratio.bound == 'lower' else ''}{dollars(ratio.testing)} testing"
-        production = (
-            f"{least if ratio.bound == 'upper' else ''}{dollars(ratio.inference)} production"
-        )
-        amounts = f"{testing}, {production}"
-        lines.append(("spend", amounts + _sources(ratio)))
+        lines.append(("spend", f"{_testing(ratio)}, {_production(ratio)}"))
     return lines
 
 
@@ -82,6 +76,19 @@ def _month(ratio: CostRatio) -> str:
         text += f" ({_percent(ratio.projected_production)} of production)"
     runs = _number(ratio.runs_per_month)
     return text if runs is None else f"{text} at {round(runs, 1).normalize():f} paid runs a month"
+
+
+def _testing(ratio: CostRatio) -> str:
+    bound = "at least " if ratio.bound == "lower" else ""
+    return f"{bound}{dollars(ratio.testing)} testing"
+
+
+def _production(ratio: CostRatio) -> str:
+    """The spend of all sources that count; without an upper end where one does not say everything."""
+    counted = [source for source in ratio.sources if not source.get("reconcile_only")]
+    whole = all(source.get("exact", source.get("usd") is not None) for source in counted)
+    bound = "" if whole else "at least "
+    return f"{bound}{dollars(ratio.inference)} production{_sources(ratio)}"
 
 
 def _sources(ratio: CostRatio) -> str:

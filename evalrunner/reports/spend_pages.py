@@ -63,7 +63,8 @@ def gate_text(
 ) -> str:
     """The gate alone, for a terminal."""
     lines = [f"{word:7}{one_line(text, 300)}" for word, text in ratio_lines(ratio)]
-    lines.append(f"gate   {gate.name} {gate.decision}: {one_line(gate.detail, 600)}")
+    said = gate.detail.removeprefix(f"{gate.decision}: ")
+    lines.append(f"gate   {gate.name} {gate.decision}: {one_line(said, 600)}")
     lines += [f"exit {exit_code}" for _ in failures[:1] if exit_code]
     return "\n".join(lines) + "\n"
 

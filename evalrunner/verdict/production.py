@@ -150,6 +150,7 @@ def _shown(one: SourceSeen, since: str, through: str, today: str) -> Mapping[str
         **shown,
         "status": "stale" if useless else ("kept" if one.kept else "fresh"),
         "usd": _usd(_sum(read.parts, since, through).low),
+        "exact": _amount(one, since, through, today).exact,
         "left_out_usd": _left_out(read.parts, since, through),
         "through": read.through,
         "fetched_at": int(read.fetched_at),

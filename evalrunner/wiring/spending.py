@@ -83,7 +83,7 @@ class Spending:
         try:
             read = self._fetched(source)
         except SpendError as error:
-            return SourceSeen(spec=spec, read=usable, kept=True, error=_said(error))
+            return SourceSeen(spec=spec, read=usable, kept=True, error=_said(error, spec))
         self._snapshots.keep(spec, read)
         return SourceSeen(spec=spec, read=read)
 
@@ -91,7 +91,7 @@ class Spending:
         try:
             return SourceSeen(spec=spec, read=self._fetched(source))
         except SpendError as error:
-            return SourceSeen(spec=spec, read=None, error=_said(error))
+            return SourceSeen(spec=spec, read=None, error=_said(error, spec))
 
     def _fetched(self, source: SpendSource) -> SpendRead:
         """Two windows, and some days more: the last ones may not be settled."""
@@ -160,5 +160,7 @@ def _prices(now: float) -> Callable[[str], Price | None]:
     return price_of
 
 
-def _said(error: SpendError) -> str:
-    return error.message + (f"; {error.hint}" if error.hint else "")
+def _said(error: SpendError, spec: SpendSpec) -> str:
+    """What went wrong, for pages that name the source already."""
+    message = error.message.removeprefix(f"{spec.name}: ")
+    return message + (f"; {error.hint}" if error.hint else "")

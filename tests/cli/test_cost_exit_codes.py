@@ -357,3 +357,14 @@ def test_spend_files_lie_beside_the_configuration_that_names_them(
         entry(words)
         document = json.loads(capsys.readouterr().out)
     assert document["cost_ratio"]["inference_usd"] == "28"
+
+
+def test_what_a_source_leaves_open_is_said_once_and_never_shown_as_nothing(
+    bought: CliProject, capsys: pytest.CaptureFixture[str]
+) -> None:
+    configure(bought, "{source: focus, path: 'spend/*.csv'}")
+    assert entry(["gate"]) == 4
+    out = capsys.readouterr().out
+    assert "at least $0 production (focus (missing))" in out
+    assert "focus says nothing: no file matches" in out
+    assert "inconclusive: inconclusive" not in out

@@ -266,3 +266,11 @@ def test_a_run_that_asked_such_an_application_paid_for_more_than_nothing() -> No
     kept = {"s:app": ModelTally(hits=3, unmetered=3)}
     ruling = gate(Past(unmetered=3)).after(Summary(by_suite={"s": Tally(by_model=kept)}), ZERO)
     assert ruling.gate.decision == "skipped", "answers from the cache were not paid for"
+
+
+def test_an_empty_ledger_alone_decides_nothing() -> None:
+    """Else a machine that lost its ledger would pass for ever."""
+    ruling = gate(Past(age=None)).alone()
+    assert ruling.gate.decision == "inconclusive"
+    assert "the ledger is empty" in ruling.gate.detail
+    assert gate(Past(age=0)).alone().gate.decision == "pass"
