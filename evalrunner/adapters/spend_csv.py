@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from evalrunner.adapters.spend_rows import SpendRows, day_or_none
-from evalrunner.adapters.spend_tables import cell_text, table_rows
+from evalrunner.adapters.spend_tables import AskedColumns, cell_text, table_rows
 from evalrunner.errors import SpendError
 from evalrunner.values.spend import SpendRead, SpendSpec, exact_usd
 
@@ -32,6 +32,7 @@ class CsvSpend:
         rows = SpendRows(spec, since, until)
         day_column, usd_column = spec.text("day", "date"), spec.text("usd", "usd")
         first, last = "9999-12-31", ""
+        asked = AskedColumns(spec, lambda row, name: name in row)
         for file, row in table_rows(spec, self._root, rows.note):
             for column in (day_column, usd_column):
                 if column not in row:
@@ -39,6 +40,7 @@ class CsvSpend:
                         f"{spec.name}: {file!r} has no column {column!r}",
                         hint=f"it has {', '.join(map(repr, list(row)[:8]))}: say day: and usd:",
                     )
+            asked.see(file, row)
             day = day_or_none(cell_text(row[day_column]))
             if day is None:
                 raise SpendError(f"{spec.name}: {file!r} has a row without a day")
@@ -52,4 +54,5 @@ class CsvSpend:
             )
         if first > last:
             raise SpendError(f"{self._spec.name}: its files hold no rows")
+        asked.require()
         return rows.read(fetched_at=self._now(), since=max(first, since), through=min(last, until))

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from evalrunner.adapters.spend_rows import SpendRows
-from evalrunner.adapters.spend_tables import Row, cell_mapping, cell_text, table_rows
+from evalrunner.adapters.spend_tables import AskedColumns, Row, cell_mapping, cell_text, table_rows
 from evalrunner.errors import SpendError
 from evalrunner.values.spend import SpendRead, SpendSpec, exact_usd, shifted
 
@@ -52,6 +52,7 @@ class FocusSpend:
         """The charges of these days; see the port. It speaks of the days that its files hold."""
         rows = SpendRows(self._spec, since, until)
         first, last = "9999-12-31", ""
+        asked, undated = AskedColumns(self._spec, _tells), list[Row]()
         tomorrow = shifted(until, 1)
         for file, row in table_rows(self._spec, self._root, rows.note):
             if "ChargePeriodStart" not in row or self._cost not in row:
@@ -60,10 +61,11 @@ class FocusSpend:
                     f"{'ChargePeriodStart' if 'ChargePeriodStart' not in row else self._cost!r}",
                     hint="is it a FOCUS export? any other CSV is source: csv",
                 )
+            asked.see(file, row)
             span = _span(row)
             if span is None:
+                undated.append(row)
                 rows.note(f"{file}: a row without a charge period is not counted")
-                rows.add(until, None, {}, label="no period")
                 continue
             begin, end = span
             first = min(first, begin.date().isoformat())
@@ -76,18 +78,33 @@ class FocusSpend:
             )
         if first > last:
             raise SpendError(f"{self._spec.name}: its files hold no rows")
+        asked.require()
+        for row in undated:  # of any day, and so of the last that every window has
+            rows.add(
+                min(last, rows.settled),
+                None,
+                self._facts(row),
+                label="no period",
+                left_out=self._category(row),
+            )
         return rows.read(fetched_at=self._now(), since=max(first, since), through=min(last, until))
 
     def _add(self, rows: SpendRows, row: Row, begin: datetime, end: datetime) -> None:
         """A row, in parts as large as its share of each day."""
         amount, currency = self._amount(row)
-        facts = _RowFacts(row)
-        category = (cell_text(row.get("ChargeCategory")) or "Usage").lower()
-        left_out = None if category in self._charges else category
+        facts, left_out = self._facts(row), self._category(row)
         label = facts.get("SkuPriceDetails.ModelId") or facts.get("ServiceName") or ""
         for day, share in _days(begin, end):
             part = None if amount is None else amount * share
             rows.add(day, part, facts, label=label, currency=currency, left_out=left_out)
+
+    def _facts(self, row: Row) -> _RowFacts:
+        return _RowFacts(row, self._spec.name)
+
+    def _category(self, row: Row) -> str | None:
+        """Why a row is not counted that is no usage."""
+        category = (cell_text(row.get("ChargeCategory")) or "Usage").lower()
+        return None if category in self._charges else category
 
     def _amount(self, row: Row) -> tuple[Fraction | None, str]:
         """The cost and its currency; dollars where the pricing currency is dollars."""
@@ -107,14 +124,20 @@ class FocusSpend:
 class _RowFacts(dict[str, "str | None"]):
     """What a row says, looked up as a filter asks for it."""
 
-    def __init__(self, row: Row) -> None:
+    def __init__(self, row: Row, source: str) -> None:
         super().__init__()
         self._row = row
+        self._source = source
 
     def get(self, name: str, default: str | None = None) -> str | None:  # type: ignore[override]
         """The fact of that name."""
         if name not in self:
-            self[name] = _fact(self._row, name)
+            try:
+                self[name] = _fact(self._row, name)
+            except ValueError as error:
+                raise SpendError(
+                    f"{self._source}: {error}, so that {name!r} is not known of a row"
+                ) from None
         found = self[name]
         return default if found is None else found
 
@@ -124,13 +147,30 @@ def _fact(row: Row, name: str) -> str | None:
         return cell_text(row[name])
     column, _, key = name.partition(".")
     if key and column in _JSON_COLUMNS:
-        return _detail(cell_mapping(row.get(column)), key)
+        return _detail(_mapping(row, column), key)
     if key and column == "Credential":
         return _credential(row, key)
     if name in {"TokenCacheAction", "CacheAction", "TokenDirection"}:
-        return _detail(cell_mapping(row.get("SkuPriceDetails")), name)
+        return _detail(_mapping(row, "SkuPriceDetails"), name)
     others = _RENAMED.get(name, ())
     return next((cell_text(row[other]) for other in others if other in row), None)
+
+
+def _mapping(row: Row, column: str) -> Mapping[str, object]:
+    found = cell_mapping(row.get(column))
+    if found is None:
+        raise ValueError(f"the column {column!r} holds something else than a JSON object")
+    return found
+
+
+def _tells(row: Row, name: str) -> bool:
+    """Whether a row with these columns may say something about what a filter names."""
+    column, _, key = name.partition(".")
+    if name in {"TokenCacheAction", "CacheAction", "TokenDirection"}:
+        column = "SkuPriceDetails"
+    if key and column == "Credential":
+        return any(other in row for other in (*_REQUESTERS, "CredentialId"))
+    return any(other in row for other in (name, column, *_RENAMED.get(name, ())))
 
 
 def _detail(details: Mapping[str, object], key: str) -> str | None:
@@ -143,8 +183,8 @@ def _credential(row: Row, key: str) -> str | None:
     for column in _REQUESTERS:
         for entry in _entries(row.get(column)):
             if entry.get("key") == "Credential":
-                return _detail(cell_mapping(entry.get("value")), key)
-        found = _detail(cell_mapping(row.get(column)), key)
+                return _detail(cell_mapping(entry.get("value")) or {}, key)
+        found = _detail(cell_mapping(row.get(column)) or {}, key)
         if found is not None:
             return found
     return cell_text(row.get("CredentialId")) if key in {"Id", "Name"} else None

@@ -66,6 +66,11 @@ class SpendRows:
         known, rows = self._sums.get(key, (Fraction(0), 0))
         self._sums[key] = (known + amount, rows + 1)
 
+    @property
+    def settled(self) -> str:
+        """The last of the days that were asked for of which everything is known by now."""
+        return shifted(self._until, -self._spec.settle_days)
+
     def note(self, text: str) -> None:
         """Tells a reader something, once."""
         if len(self._notes) < _MOST_NOTES:
@@ -81,7 +86,7 @@ class SpendRows:
             since: The first day that the source speaks of; by default the one that was asked for.
             through: Its last complete day; by default the last one, but for the days that settle.
         """
-        settled = shifted(self._until, -self._spec.settle_days)
+        settled = self.settled
         found = [_part(key, usd, rows) for key, (usd, rows) in self._sums.items()]
         found += [_part(key, None, rows) for key, rows in self._unknown.items()]
         opened = sum(rows for (_, _, fate), rows in self._unknown.items() if not fate)

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import IO, Any, Final, cast
 
 from evalrunner.errors import ConfigError, SpendError
+from evalrunner.suite.suggest import did_you_mean
 from evalrunner.values.spend import SpendSpec
 
 MOST_BYTES: Final = 4 * 1024**3
@@ -170,16 +171,57 @@ def _plain(value: object) -> str:
     return str(iso()) if callable(iso) else str(value)
 
 
-def cell_mapping(value: object) -> Mapping[str, object]:
-    """A cell that holds keys and values: JSON text, a mapping, or a list of pairs."""
+class AskedColumns:
+    """The names that a filter asks for and that no row seen so far could answer.
+
+    A name that is mistyped, or that an export has dropped, would select nothing or exclude nothing
+    without anybody noticing: evals would count as production.
+
+    Args:
+        spec: Whose filter.
+        tells: Whether a row with these columns may say something about a name.
+    """
+
+    def __init__(self, spec: SpendSpec, tells: Callable[[Row, str], bool]) -> None:
+        self._spec = spec
+        self._tells = tells
+        self._missing = set(spec.filter.names)
+        self._columns: dict[str, None] = {}
+        self._file: str | None = None
+
+    def see(self, file: str, row: Row) -> None:
+        """Looks at the first row of each file, whose columns are those of all."""
+        if file == self._file:
+            return
+        self._file = file
+        self._columns |= dict.fromkeys(row)
+        self._missing = {name for name in self._missing if not self._tells(row, name)}
+
+    def require(self) -> None:
+        """Raises the SpendError that names what no file has."""
+        for name in sorted(self._missing):
+            raise SpendError(
+                f"{self._spec.name}: no file has the column {name!r} that the filter names",
+                hint=did_you_mean(name, self._columns)
+                or f"there are {', '.join(map(repr, list(self._columns)[:8]))}",
+            )
+
+
+def cell_mapping(value: object) -> Mapping[str, object] | None:
+    """A cell that holds keys and values: JSON text, a mapping, or a list of pairs.
+
+    ``None`` where it holds something else, of which nobody knows what it says.
+    """
+    if value is None:
+        return {}
     if isinstance(value, str):
         try:
             value = json.loads(value) if value.strip() else {}
         except (ValueError, RecursionError):
-            return {}
+            return None
     if isinstance(value, Mapping):
         return {str(key): item for key, item in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, str):
         pairs = [pair for pair in value if isinstance(pair, Sequence) and len(pair) == 2]
         return {str(pair[0]): pair[1] for pair in pairs}
-    return {}
+    return {} if value is None else None

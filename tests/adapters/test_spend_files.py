@@ -136,7 +136,6 @@ def test_every_form_of_a_file_says_the_same(form: str, tmp_path: Path) -> None:
     [
         ({"Tags": '{"workload": "prod"}'}, {"Tags.workload": ["prod"]}, True),
         ({"Tags": '{"workload": "eval"}'}, {"Tags.workload": ["prod"]}, False),
-        ({"Tags": "no json"}, {"Tags.workload": ["prod"]}, False),
         ({"ProviderName": "AWS"}, {"ServiceProviderName": ["AWS"]}, True),
         ({"ServiceProviderName": "AWS"}, {"ProviderName": ["AWS"]}, True),
         ({"SkuPriceDetails": '{"ModelId": "m-1"}'}, {"SkuPriceDetails.ModelId": ["m-*"]}, True),
@@ -149,7 +148,6 @@ def test_every_form_of_a_file_says_the_same(form: str, tmp_path: Path) -> None:
             True,
         ),
         ({"SubAccountName": "prod"}, {"SubAccountName": ["prod", "live"]}, True),
-        ({}, {"SubAccountName": ["prod"]}, False),
     ],
 )
 def test_filters_find_columns_tags_and_details_of_every_version(
@@ -352,3 +350,59 @@ def test_only_a_finite_decimal_is_an_amount(value: object) -> None:
 
 def test_amounts_of_json_are_never_floats() -> None:
     assert exact_usd(json.loads("0.1", parse_float=Decimal)) == Fraction(1, 10)
+
+
+# ---------------------------------------------------------------- what would go unnoticed
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        RowFilter(exclude={"SubAccountIdd": ["evals"]}),
+        RowFilter(where={"ServiceCategry": ["AI*"]}),
+        RowFilter(exclude={"Credential.Name": ["eval-*"]}),
+        RowFilter(exclude={"TokenDirection": ["Input"]}),
+        RowFilter(exclude={"Tags.workload": ["eval"]}),
+    ],
+)
+def test_a_filter_on_a_column_that_no_file_has_is_an_error(tmp_path: Path, rows: RowFilter) -> None:
+    write(tmp_path / "a.csv", [BASE])
+    with pytest.raises(SpendError, match="no file has the column"):
+        focus(tmp_path, rows)
+
+
+def test_one_file_with_the_column_is_enough(tmp_path: Path) -> None:
+    write(tmp_path / "a.csv", [BASE])
+    write(tmp_path / "b.csv", [{**BASE, "EffectiveCost": "2", "SubAccountId": "evals"}])
+    read = focus(tmp_path, RowFilter(exclude={"SubAccountId": ["evals"]}))
+    assert (total(read), left_out(read)) == (Fraction(3, 2), {"evals": 2})
+
+
+def test_tags_that_cannot_be_read_do_not_count_as_no_tags(tmp_path: Path) -> None:
+    write(tmp_path / "a.csv", [{**BASE, "Tags": tags} for tags in ("", '{"workload": "x"}')])
+    rows = RowFilter(exclude={"Tags.workload": ["eval"]})
+    assert total(focus(tmp_path, rows)) == 3
+    for strange in ("{workload: eval", '"eval"', "7"):
+        write(tmp_path / "a.csv", [BASE | {"Tags": "{}"}, BASE | {"Tags": strange}])
+        with pytest.raises(SpendError, match="something else than a JSON object"):
+            focus(tmp_path, rows)
+        assert total(focus(tmp_path)) == 3, "nobody has asked for tags here"
+
+
+def test_a_row_without_a_period_leaves_every_window_open(tmp_path: Path) -> None:
+    undated = BASE | {"ChargePeriodStart": "yesterday"}
+    for row, opened in ((undated, 1), (undated | {"ChargeCategory": "Tax"}, 0)):
+        write(tmp_path / "a.csv", [BASE, row])
+        read = focus(tmp_path, settle_days=1)
+        found = [part for part in read.parts if part.usd is None and part.left_out is None]
+        assert sum(part.rows for part in found) == opened
+        assert all(read.since <= part.day <= read.through for part in found)
+
+
+def test_a_csv_filter_names_a_column_that_is_there(tmp_path: Path) -> None:
+    write(tmp_path / "a.csv", [{"date": "2026-11-02", "usd": "1", "team": "evals"}])
+    rows = RowFilter(exclude={"taem": ["evals"]})
+    spec = SpendSpec(source="csv", name="csv", filter=rows, options={"path": "*.csv"})
+    with pytest.raises(SpendError) as caught:
+        CsvSpend(spec, root=tmp_path, now=lambda: NOW).fetch(SINCE, UNTIL)
+    assert caught.value.hint == "did you mean 'team'?"
