@@ -60,7 +60,7 @@ def show(
     state_dir: Path | None,
 ) -> int:
     """Say what evals have cost, by suite, model, tier, day, pull request and more."""
-    from evalrunner.engine.spend_lines import spend_lines
+    from evalrunner.engine.spend_lines import dearest, spend_lines
     from evalrunner.reports import ledger_table
     from evalrunner.wiring.ledger_view import days_between, opened_ledger, span
 
@@ -70,7 +70,7 @@ def show(
     with opened_ledger(config=config, state_dir=state_dir) as (_, book):
         lines, total = spend_lines(book, first, end, by=by)
     days = days_between(first, end)
-    shown = lines[:limit]
+    shown = dearest(lines, limit)
     if as_json:
         text = ledger_table.as_json(shown, total, by=by, since=days[0], until=days[1])
     elif not lines:

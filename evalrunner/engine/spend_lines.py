@@ -103,6 +103,14 @@ def spend_lines(
     return sorted(lines.values(), key=lambda line: (-line.cell.upper, line.key or "")), whole
 
 
+def dearest(lines: Sequence[SpendLine], count: int | None) -> list[SpendLine]:
+    """So many of the lines that cost the most, in the order in which they stood."""
+    if count is None or count >= len(lines):
+        return list(lines)
+    kept = sorted(range(len(lines)), key=lambda place: -lines[place].cell.upper)[:count]
+    return [lines[place] for place in sorted(kept)]
+
+
 def _tags(ledger: LedgerRecords, rows: Iterable[RunRow]) -> dict[str, Mapping[str, str]]:
     tags: dict[str, Mapping[str, str]] = {row.run_id: row.tags for row in rows}
     return tags | {origin.run_id: origin.tags for origin in ledger.origins() if origin.tags}

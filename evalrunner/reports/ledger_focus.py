@@ -53,6 +53,7 @@ COLUMNS: Final = (
     "x_OutputTokens",
     "x_PossiblyPaidCost",
     "x_Processing",
+    "x_UnmeteredCalls",
     "x_UnpricedCalls",
 )
 
@@ -121,6 +122,7 @@ def _row(
         "x_OutputTokens": str(cell.output_tokens),
         "x_PossiblyPaidCost": usd_text(cell.possibly_paid),
         "x_Processing": processing,
+        "x_UnmeteredCalls": str(cell.unmetered),
         "x_UnpricedCalls": str(cell.unpriced),
     }
 

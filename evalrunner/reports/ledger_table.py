@@ -63,12 +63,17 @@ def _notes(total: SpendLine) -> list[str]:
     )
     notes = [costs if cell.exact else f"at least {costs}"] if costs else []
     if cell.open:
-        notes.append(f"{cell.open:,} calls may have been paid: {short(cell.possibly_paid)} at most")
+        most = short(cell.possibly_paid)
+        notes.append(f"{_calls(cell.open)} may have been paid: {most} at most")
     if cell.unpriced:
-        notes.append(f"{cell.unpriced:,} calls have no known cost, and are in no sum")
+        notes.append(f"{_calls(cell.unpriced)} of no known cost, in no sum")
     if cell.unmetered:
-        notes.append(f"{cell.unmetered:,} calls of applications that do not say what they cost")
+        notes.append(f"{_calls(cell.unmetered)} of applications that do not say what they cost")
     return notes
+
+
+def _calls(count: int) -> str:
+    return "1 call" if count == 1 else f"{count:,} calls"
 
 
 def _rounded(cost: Fraction | None) -> Picodollars | None:

@@ -38,7 +38,10 @@ def short(amount: Picodollars | None) -> str:
         return "unknown"
     digits = len(str(abs(amount)))
     step = 10 ** max(0, min(digits - 4, 10))
-    return f"${usd_text(Picodollars((amount + step // 2) // step * step))}"
+    whole, point, cents = (
+        usd_text(Picodollars((amount + step // 2) // step * step)) or ""
+    ).partition(".")
+    return f"${int(whole):,}{point}{cents}"
 
 
 def of_days(spend: LedgerDay) -> str:

@@ -97,7 +97,11 @@ PriceField = Annotated[
         BeforeValidator(_free, json_schema_input_type=Literal["free", 0] | FreePrice),
         Tag("free"),
     ],
-    Discriminator(_price_form),
+    Discriminator(
+        _price_form,
+        custom_error_type="price_form",
+        custom_error_message="a price is {input_per_mtok: 1, output_per_mtok: 2}, {usd_per_hour: 3}, or free",
+    ),
 ]
 
 

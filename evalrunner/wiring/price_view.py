@@ -95,7 +95,8 @@ def described(price: Price | Unknown) -> str:
     ]
     text = f"{', '.join(parts)} a million tokens" if parts else ""
     if price.per_second:
-        hour = Picodollars(price.per_second * 3600)
+        # A second's price is rounded up to whole picodollars: less than a hundred-thousandth of a cent.
+        hour = Picodollars(price.per_second * 3600 // 10**5 * 10**5)
         text += f"{' and ' if text else ''}${usd_text(hour)} an hour"
     for step in price.steps:
         above = f"${usd_text(Picodollars(step.input * 10**6))} input"

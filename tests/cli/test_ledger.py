@@ -150,7 +150,8 @@ def test_the_table_says_what_is_not_known(
 ) -> None:
     text = shown(capsys, "ledger", "show")
     assert "$0.9 to $1.9" in text
-    assert "1 calls may have been paid: $1 at most" in text
+    assert "1 call may have been paid: $1 at most" in text
+    assert "at least $0.275 a call" in text
     assert "$0.275 a call" in text
     assert text.index("\ns ") < text.index("\nt ") < text.index("\ntotal")
 
@@ -305,3 +306,25 @@ def test_disagreeing_sources_are_named(project: Path, capsys: pytest.CaptureFixt
     text = shown(capsys, "prices", "check", "gpt")
     assert "disagree: $9 input, $9 output a million tokens (override); $2.5 input" in text
     assert "odd: unknown" in shown(capsys, "prices", "check", "odd", code=4)
+
+
+def test_the_dearest_days_are_shown_in_their_order(project: Path, capsys: Any) -> None:
+    document = json.loads(shown(capsys, "ledger", "export"))
+    (first,) = [row for row in document["attempts"] if row["id"] == "r1/1/1"]
+    for ago, cents in ((1, "1"), (2, "900"), (3, "2"), (4, "800")):
+        end = first["end"] | {"id": f"x/{ago}/1", "cost_usd": cents, "at": NOW - ago * 86_400}
+        document["attempts"].append(
+            first | {"id": f"x/{ago}/1", "run_id": "x", "at": NOW - ago * 86_400, "end": end}
+        )
+    (project / "more.json").write_text(json.dumps(document))
+    shown(capsys, "ledger", "import", "more.json")
+    text = shown(capsys, "ledger", "show", "--by", "day", "-n", "2")
+    assert [line.split()[1] for line in text.splitlines()[2:4]] == ["$800", "$900"]
+    assert "$1,704.1" in text
+
+
+def test_an_hour_costs_what_was_written(tmp_path: Path, monkeypatch: Any, capsys: Any) -> None:
+    own = 'models: {own: {model: openai/y, base_url: "http://127.0.0.1:1/v1", price: {usd_per_hour: 2.5}}}'
+    (tmp_path / "evalrunner.yaml").write_text(own)
+    monkeypatch.chdir(tmp_path)
+    assert "own: $2.5 an hour" in shown(capsys, "prices", "show")
