@@ -66,29 +66,40 @@ def budget_gates(
     by_suite = forecast.by_suite
     for limit in found:
         cost = forecast.estimate if limit.suite is None else by_suite.get(limit.suite, _NOTHING)
-        yield _decided(limit, cost, may_refuse=may_refuse)
+        if cost.expected is None:
+            yield _undecided(limit, forecast)
+        else:
+            yield _decided(limit, cost, cost.expected, may_refuse=may_refuse)
 
 
-def _decided(limit: Limit, cost: CostEstimate, *, may_refuse: bool) -> GateDecision:
-    if cost.expected is None:
-        return GateDecision(
-            name=BUDGET,
-            suite=limit.suite,
-            decision=Decision.INCONCLUSIVE,
-            limit=usd_text(limit.room),
-            detail="a model has no known price, so that no ceiling can hold: give it a price: "
-            "in evalrunner.yaml",
-        )
-    over = may_refuse and cost.expected > limit.room
+def _undecided(limit: Limit, forecast: Forecast) -> GateDecision:
+    """Nobody knows what some model costs that would be asked."""
+    parts = [part for part in forecast.calls if limit.suite in (None, part.suite)]
+    names = sorted({part.endpoint for part in parts if part.expected is None})
+    verb = "has" if len(names) == 1 else "have"
+    return GateDecision(
+        name=BUDGET,
+        suite=limit.suite,
+        decision=Decision.INCONCLUSIVE,
+        limit=usd_text(limit.room),
+        detail=f"{', '.join(names[:6])} {verb} no known price, so that no ceiling can hold: "
+        "say price: under models: in evalrunner.yaml",
+    )
+
+
+def _decided(
+    limit: Limit, cost: CostEstimate, expected: Picodollars, *, may_refuse: bool
+) -> GateDecision:
+    over = may_refuse and expected > limit.room
     more = " or more" if cost.unmetered else ""
-    detail = f"expected ${usd_text(cost.expected)}{more}, {limit.told}"
+    detail = f"expected ${usd_text(expected)}{more}, {limit.told}"
     if not over:
         detail += _beyond(cost.maximum, limit)
     return GateDecision(
         name=BUDGET,
         suite=limit.suite,
         decision=Decision.FAIL if over else Decision.PASS,
-        observed=usd_text(cost.expected),
+        observed=usd_text(expected),
         limit=usd_text(limit.room),
         detail=detail + ("; nothing was spent" if over else ""),
     )

@@ -388,10 +388,14 @@ def _open_ends(days: Sequence[LedgerDay]) -> list[str]:
     unpriced = sum(day.unpriced_calls for day in days)
     unmetered = sum(day.unmetered_calls for day in days)
     if unpriced:
-        found.append(f"the cost of {unpriced} calls is unknown")
+        found.append(f"the cost of {_calls(unpriced)} is unknown")
     if unmetered:
-        found.append(f"{unmetered} calls of applications are not metered")
+        found.append(f"{_calls(unmetered)} of applications not metered")
     return found
+
+
+def _calls(count: int) -> str:
+    return "1 call" if count == 1 else f"{count:,} calls"
 
 
 def _age_of(paid: Sequence[PastEstimate], now: float) -> int:

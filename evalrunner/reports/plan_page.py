@@ -119,7 +119,9 @@ def _model(parts: Sequence[CallForecast]) -> str:
     read = sum(round(part.input_tokens) for part in parts)
     made = sum(round(part.output_tokens) for part in parts)
     cost = price_words(estimate_of(parts))
-    return f"{_rounded(parts):,} calls, {read:,} in, {made:,} out, {cost}"
+    count = _rounded(parts)
+    calls = "1 call" if count == 1 else f"{count:,} calls"
+    return f"{calls}, {read:,} in, {made:,} out, {cost}"
 
 
 def _misses(misses: Sequence[Miss]) -> Iterator[tuple[str, Words]]:

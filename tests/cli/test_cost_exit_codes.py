@@ -368,3 +368,15 @@ def test_what_a_source_leaves_open_is_said_once_and_never_shown_as_nothing(
     assert "at least $0 production (focus (missing))" in out
     assert "focus says nothing: no file matches" in out
     assert "inconclusive: inconclusive" not in out
+
+
+def test_the_model_without_a_price_is_named(
+    bought: CliProject, capsys: pytest.CaptureFixture[str]
+) -> None:
+    configure(bought, cost="  max_usd_per_run: 5\n")
+    text = (bought.root / "evalrunner.yaml").read_text()
+    bought.write("evalrunner.yaml", text.replace(f"price: {PRICED}, ", ""))
+    assert entry(["plan"]) == 4
+    assert "small has no known price, so that no ceiling can hold: say price:" in " ".join(
+        capsys.readouterr().out.split()
+    )
