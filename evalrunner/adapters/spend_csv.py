@@ -31,10 +31,11 @@ class CsvSpend:
         spec = self._spec
         rows = SpendRows(spec, since, until)
         day_column, usd_column = spec.text("day", "date"), spec.text("usd", "usd")
+        named = [column for name in ("currency", "label") if (column := spec.text(name))]
         first, last = "9999-12-31", ""
         asked = AskedColumns(spec, lambda row, name: name in row)
         for file, row in table_rows(spec, self._root, rows.note):
-            for column in (day_column, usd_column):
+            for column in (day_column, usd_column, *named):
                 if column not in row:
                     raise SpendError(
                         f"{spec.name}: {file!r} has no column {column!r}",

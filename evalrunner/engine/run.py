@@ -289,10 +289,9 @@ def conclude(
         further: Cases that are none of ``setup.cases``, after those. Nobody has set a gate for
             suites of theirs, which thus hold at any pass rate.
     """
-    cases = [
-        *_with_tiering(setup, _in_order(setup, before.known, refused=before.refused)),
-        *further,
-    ]
+    ended = _in_order(setup, before.known, refused=before.refused)
+    tiering = tiering_of(setup)
+    cases = [*(tiering.told(setup.cases, ended) if tiering else ended), *further]
     unverified: list[str] = []
     if setup.sampler is not None:
         verified = [result for index, result in before.known.finished.items() if index < 0]
@@ -338,11 +337,12 @@ def conclude(
     )
 
 
-def _with_tiering(setup: RunSetup, results: list[CaseResult]) -> list[CaseResult]:
+def tiering_of(setup: RunSetup) -> Tiering | None:
+    """What tells how much the cheap tier saves; ``None`` where there is none."""
     if setup.proxy is None:
-        return results
+        return None
     frontier = setup.frontier.name if setup.frontier else None
-    return Tiering(accounts=setup.accounts, frontier=frontier).told(setup.cases, results)
+    return Tiering(accounts=setup.accounts, frontier=frontier)
 
 
 def _sums(setup: RunSetup, cases: Sequence[CaseResult]) -> Summary:

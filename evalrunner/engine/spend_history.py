@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date
 from typing import Final
 
 from evalrunner.engine.cost_gate import paid_in
 from evalrunner.engine.ports import LedgerDay
 from evalrunner.values.amount import Amount, total
+from evalrunner.values.dataclass import dataclass
 from evalrunner.values.money import Picodollars
 from evalrunner.values.spend import SourceSeen, days_between, shifted
 from evalrunner.verdict.cost_ratio import Share, share_of

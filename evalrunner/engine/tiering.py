@@ -8,10 +8,11 @@ tier, with all that was asked about it: without a proxy nobody would have asked.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from evalrunner.engine.accounts import Accounts
 from evalrunner.engine.case import EvalCase
+from evalrunner.values.dataclass import dataclass
 from evalrunner.values.exchange import Tier, Usage
 from evalrunner.values.money import ZERO, Picodollars
 from evalrunner.values.pricing import price_call
@@ -36,25 +37,27 @@ class Tiering:
 
     def told(self, cases: Iterable[EvalCase], results: Sequence[CaseResult]) -> list[CaseResult]:
         """The results in their order, with what each of their calls avoided."""
-        return [
-            self._told(case, result) if _has_proxy(result) else result
-            for case, result in zip(cases, results, strict=True)
-        ]
+        return [self.of(case, result) for case, result in zip(cases, results, strict=True)]
 
-    def _told(self, case: EvalCase, result: CaseResult) -> CaseResult:
+    def of(self, case: EvalCase, result: CaseResult) -> CaseResult:
+        """One result; the same object where there is nothing to tell, or it was told before."""
+        if not any(call.tier is Tier.PROXY for call in result.records):
+            return result
         needless = _confirmed_calls(result)
         answers = {
             seen.record.fingerprint for seen in (result.subject, result.confirmed_from) if seen
         }
         target = case.target.endpoint
         judge = self.frontier or target
-        records = [
-            _against(call)
-            if number < needless
-            else self._avoided(call, target if call.record.fingerprint in answers else judge)
-            for number, call in enumerate(result.records)
-        ]
-        return replace(result, records=tuple(records))
+        records = tuple(
+            [
+                _against(call)
+                if number < needless
+                else self._avoided(call, target if call.record.fingerprint in answers else judge)
+                for number, call in enumerate(result.records)
+            ]
+        )
+        return result if records == result.records else replace(result, records=records)
 
     def _avoided(self, call: ChargedCall, dearer: str) -> ChargedCall:
         record = call.record
@@ -76,10 +79,6 @@ class Tiering:
             return None
         counted = Usage(input_tokens=call.input_tokens, output_tokens=call.output_tokens)
         return price_call(price, counted, 0.0)
-
-
-def _has_proxy(result: CaseResult) -> bool:
-    return any(call.tier is Tier.PROXY for call in result.records)
 
 
 def _confirmed_calls(result: CaseResult) -> int:

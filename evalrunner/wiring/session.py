@@ -19,7 +19,7 @@ from evalrunner.engine.cost_gate import CostGate
 from evalrunner.engine.garbage import seldom_collected
 from evalrunner.engine.normalized import Likeness
 from evalrunner.engine.replay import OpenCase, StoreReader
-from evalrunner.engine.run import Done, RunSetup, run_cases, run_rows
+from evalrunner.engine.run import Done, RunSetup, run_cases, run_rows, tiering_of
 from evalrunner.errors import LedgerError, RunDocumentError, UsageError
 from evalrunner.suite.loaded import LoadedSuite
 from evalrunner.values.project import Project
@@ -198,6 +198,7 @@ def _run(
     )
     reader = reader_for(command, opened, accounts)
     setup = setup_for(command, opened, assembly, cases, reader=reader, accounts=accounts)
+    tiering = tiering_of(setup)
     around = circumstances(command, opened, assembly, reader)
     editor = Editor(opened, assembly, setup.info, around, reuse=reuse)
     ids = {case.ref.id for case in cases}
@@ -207,7 +208,7 @@ def _run(
         from evalrunner.engine.execution import execute
 
         def edited(index: int, result: CaseResult) -> None:
-            done(index, editor.edit(result))
+            done(index, editor.edit(tiering.of(setup.cases[index], result) if tiering else result))
 
         if progress:
             progress.begin(len(ids))

@@ -406,3 +406,12 @@ def test_a_csv_filter_names_a_column_that_is_there(tmp_path: Path) -> None:
     with pytest.raises(SpendError) as caught:
         CsvSpend(spec, root=tmp_path, now=lambda: NOW).fetch(SINCE, UNTIL)
     assert caught.value.hint == "did you mean 'team'?"
+
+
+@pytest.mark.parametrize("name", ["currency", "label"])
+def test_a_csv_column_that_is_named_has_to_be_there(tmp_path: Path, name: str) -> None:
+    """Else euros would be taken for dollars."""
+    write(tmp_path / "a.csv", [{"date": "2026-11-02", "usd": "1", "curr": "EUR"}])
+    spec = SpendSpec(source="csv", name="csv", options={"path": "*.csv", name: "cur"})
+    with pytest.raises(SpendError, match="no column 'cur'"):
+        CsvSpend(spec, root=tmp_path, now=lambda: NOW).fetch(SINCE, UNTIL)

@@ -44,6 +44,9 @@ def test_a_sample_of_two_suites_says_what_it_and_the_cheap_tier_saved(
         first = summary(workspace.root / "a.json")
         calls = len(provider.requests)
 
+        document = json.loads((workspace.root / "a.json").read_bytes())
+        assert sum(group["count"] for group in document["misses"]) == calls, "each is noted once"
+
         cheap, dear = (first["by_suite"][name] for name in ("cheap", "dear"))
         assert (cheap["left_out"], dear["left_out"], first["left_out"]) == (8, 4, 12)
         # the target costs a hundred times as much for the same tokens

@@ -112,6 +112,16 @@ def test_what_the_target_costs_is_unknown_where_its_price_is() -> None:
         assert avoided(done) == [None]
 
 
+def test_what_was_told_is_left_as_it_is() -> None:
+    """A case is told when it ends and kept by its identity: telling it again makes no other one."""
+    one = case(contains("ok"), plan=CONFIRMED)
+    done = told(one, {"small": [answer("ok")]})
+    tiering = Tiering(accounts=accounts(), frontier="large")
+    assert tiering.told([one], [done])[0] is done
+    confirmed = told(one, {"small": [answer("no")], "large": [answer("ok")]})
+    assert tiering.of(one, confirmed) is confirmed
+
+
 @pytest.mark.parametrize("field", ["shared", "verified"])
 def test_what_nobody_would_have_paid_for_twice_saves_nothing(field: str) -> None:
     done = told(case(contains("ok"), plan=CONFIRMED), {"small": [answer("ok")]})
