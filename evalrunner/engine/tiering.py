@@ -14,7 +14,7 @@ from evalrunner.engine.accounts import Accounts
 from evalrunner.engine.case import EvalCase
 from evalrunner.values.dataclass import dataclass
 from evalrunner.values.exchange import Tier, Usage
-from evalrunner.values.money import ZERO, Picodollars
+from evalrunner.values.money import Picodollars
 from evalrunner.values.pricing import price_call
 from evalrunner.values.result import CaseResult, ChargedCall
 
@@ -44,31 +44,31 @@ class Tiering:
         if not any(call.tier is Tier.PROXY for call in result.records):
             return result
         needless = _confirmed_calls(result)
-        answers = {
-            seen.record.fingerprint for seen in (result.subject, result.confirmed_from) if seen
-        }
         target = case.target.endpoint
         judge = self.frontier or target
-        records = tuple(
-            [
-                _against(call)
-                if number < needless
-                else self._avoided(call, target if call.record.fingerprint in answers else judge)
-                for number, call in enumerate(result.records)
-            ]
-        )
-        return result if records == result.records else replace(result, records=records)
+        answers = _answers(result)
+        records = [
+            _told(call, _against(call))
+            if number < needless
+            else _told(
+                call, self._avoided(call, target if call.record.fingerprint in answers else judge)
+            )
+            for number, call in enumerate(result.records)
+        ]
+        if all(new is old for new, old in zip(records, result.records, strict=True)):
+            return result
+        return replace(result, records=tuple(records))
 
-    def _avoided(self, call: ChargedCall, dearer: str) -> ChargedCall:
+    def _avoided(self, call: ChargedCall, dearer: str) -> Picodollars | None:
         record = call.record
         if call.tier is not Tier.PROXY or record.shared or record.verified is not None:
-            return call
+            return call.tiering
         if call.endpoint == dearer:
-            return call
+            return call.tiering
         there = self._cost(dearer, call)
-        unknown = there is None or record.nominal is None
-        more = None if unknown else Picodollars((there or 0) - (record.nominal or 0))
-        return replace(call, tiering=more)
+        if there is None or record.nominal is None:
+            return None
+        return Picodollars(there - record.nominal)
 
     def _cost(self, endpoint: str, call: ChargedCall) -> Picodollars | None:
         """The same tokens elsewhere; ``None`` where that is not known by tokens."""
@@ -91,8 +91,18 @@ def _confirmed_calls(result: CaseResult) -> int:
     return next((n for n, call in enumerate(result.records) if call.record.fingerprint == asked), 0)
 
 
-def _against(call: ChargedCall) -> ChargedCall:
+def _answers(result: CaseResult) -> tuple[str, ...]:
+    seen = (result.subject, result.confirmed_from)
+    return tuple([one.record.fingerprint for one in seen if one is not None])
+
+
+def _against(call: ChargedCall) -> Picodollars | None:
     nominal = call.record.nominal
     if call.record.verified is not None:
-        return call
-    return replace(call, tiering=None if nominal is None else Picodollars(ZERO - nominal))
+        return call.tiering
+    return None if nominal is None else Picodollars(-nominal)
+
+
+def _told(call: ChargedCall, tiering: Picodollars | None) -> ChargedCall:
+    """The call with what it avoided; the same object where it says so already."""
+    return call if tiering == call.tiering else replace(call, tiering=tiering)
