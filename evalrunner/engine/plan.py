@@ -7,15 +7,10 @@ from dataclasses import replace
 from typing import overload
 
 from evalrunner.engine.cost_gate import SWITCH_ON
+from evalrunner.engine.preflight import Preflight, lets_begin, preflight, remedies_for
 from evalrunner.engine.replay import OpenCase
-from evalrunner.engine.run import (
-    Preflight,
-    RunSetup,
-    cache_info,
-    lets_begin,
-    preflight,
-    remedies_for,
-)
+from evalrunner.engine.run import cache_info
+from evalrunner.engine.run_setup import RunSetup
 from evalrunner.values.exchange import CallRecord
 from evalrunner.values.plan import Found, Miss, PlanReport
 from evalrunner.values.result import CostRatio

@@ -19,7 +19,7 @@ from evalrunner.pytest_plugin.golden import Row
 from evalrunner.pytest_plugin.result import EvalResult, require_verdict
 from evalrunner.pytest_plugin.service import ServiceError
 from evalrunner.pytest_plugin.session import Evals, evals_of
-from evalrunner.reports.document import case_line
+from evalrunner.reports.document_cases import case_line
 from evalrunner.suite.files import name_below
 from evalrunner.values.exchange import Json, ModelRequest, Reply, Request
 from evalrunner.values.result import CaseResult

@@ -6,11 +6,12 @@ without parsing the others. The text is ASCII: no byte of it can steer a termina
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Final, TypeAlias
+from collections.abc import Iterable
+from typing import Final
 
+from evalrunner.reports.document_cases import case_line
 from evalrunner.reports.document_inputs import inputs_json, misses_json
+from evalrunner.reports.document_json import Object, encoded, finite
 from evalrunner.reports.document_read import from_json
 from evalrunner.reports.estimates import (
     correction_text,
@@ -19,14 +20,8 @@ from evalrunner.reports.estimates import (
     priced,
     remedied,
 )
-from evalrunner.reports.safe_text import raw
-from evalrunner.values.compact_json import compact_encoder
-from evalrunner.values.exchange import CallRecord, Message, ModelResponse, Usage
 from evalrunner.values.money import usd_text
 from evalrunner.values.result import (
-    CaseResult,
-    ChargedCall,
-    CheckResult,
     CostEstimate,
     CostRatio,
     Estimate,
@@ -34,20 +29,14 @@ from evalrunner.values.result import (
     GateDecision,
     RunInfo,
     RunReport,
-    Subject,
-    Unasked,
 )
 from evalrunner.values.spec import GateSpec, RepeatSpec
 from evalrunner.values.summary import ModelTally, Tally
 from evalrunner.verdict.stats import pass_rate
 from evalrunner.verdict.summary import summary_of
 
-__all__ = ["SCHEMA", "case_line", "document_of", "from_json", "head", "to_json"]
-
+__all__ = ["SCHEMA", "document_of", "from_json", "head", "to_json"]
 SCHEMA: Final = "evalrunner.run/1"
-
-Object: TypeAlias = dict[str, object]
-
 _CASES: Final = b',"cases":['
 
 
@@ -68,7 +57,7 @@ def document_of(head_json: bytes, lines: Iterable[bytes]) -> bytes:
 
 def head(report: RunReport) -> bytes:
     """All of the document but the cases, as one JSON object on one line."""
-    return _encoded(
+    return encoded(
         {
             "schema": SCHEMA,
             "run": run_object(report.run),
@@ -82,173 +71,6 @@ def head(report: RunReport) -> bytes:
             "inputs": None if report.inputs is None else inputs_json(report.inputs),
         }
     )
-
-
-def case_line(case: CaseResult) -> bytes:
-    """One case as JSON on one line; it begins with ``id``, ``row`` and ``source``."""
-    ref, subject = case.case, case.subject
-    line: Object = {
-        "id": ref.id,
-        "row": ref.row,
-        "source": {"file": ref.source.file, "line": ref.source.line},
-        "description": ref.description,
-        "suite": ref.suite,
-        "prompt": ref.prompt,
-        "target": ref.target,
-        "repeat": ref.repeat,
-        "tags": ref.tags,
-        "rendered": _rendered(ref.rendered),
-        "outcome": case.outcome,  # a text already, as every enum here is
-        "reason": None if case.reason is None else raw(case.reason),
-        "vars": ref.vars,
-        "output": None if subject is None else subject.response.text.raw,
-        "subject": None if subject is None else _case_subject(subject, case.confirmed_from),
-        "checks": [_check(check) for check in case.checks],
-        "calls": [_call(call) for call in case.records],
-    }
-    if case.price is not None:
-        line["price"] = priced(case.price)
-    if subject is None and case.confirmed_from is not None:
-        line["confirmed_from"] = _subject_with_output(case.confirmed_from)
-    if case.unasked is not None:
-        line["unasked"] = _unasked(case.unasked)
-    return _encoded(line)
-
-
-def _unasked(question: Unasked) -> Object:
-    return {
-        "role": question.role,
-        "tier": question.tier.value,
-        "endpoint": question.endpoint,
-        "key": question.fingerprint,
-        "check": question.check,
-        "miss_cause": question.miss_cause,
-    }
-
-
-def _rendered(rendered: str | tuple[Message, ...]) -> object:
-    if isinstance(rendered, str):
-        return rendered
-    return [{"role": message.role, "content": message.content} for message in rendered]
-
-
-def _case_subject(subject: Subject, confirmed_from: Subject | None) -> Object:
-    found = _subject(subject)
-    found["confirmed_from"] = (
-        None if confirmed_from is None else _subject_with_output(confirmed_from)
-    )
-    return found
-
-
-def _subject_with_output(subject: Subject) -> Object:
-    return {**_subject(subject), "output": subject.response.text.raw}
-
-
-def _subject(subject: Subject) -> Object:
-    response = subject.response
-    found: Object = {
-        "tier": subject.tier,
-        "model": subject.model,
-        "latency_seconds": _finite(response.latency_seconds),
-        "usage": _usage(response.usage),
-    }
-    _put_record(found, subject.record)
-    _put_response(found, response)
-    return found
-
-
-def _put_response(found: Object, response: ModelResponse) -> None:
-    """What most answers do not have stands there only where they do."""
-    if response.finish_reason is not None:
-        found["finish_reason"] = response.finish_reason
-    if response.served_model is not None:
-        found["served_model"] = response.served_model
-    if response.refusal is not None:
-        found["refusal"] = response.refusal.raw
-    if response.tool_calls is not None:
-        found["tool_calls"] = response.tool_calls
-    if response.reported_usd is not None:
-        found["reported_usd"] = usd_text(response.reported_usd)
-    if response.calls is not None:
-        found["model_calls"] = response.calls
-
-
-def _put_record(found: Object, record: CallRecord) -> None:
-    found["cached"] = record.cached
-    found["fingerprint"] = record.fingerprint
-    found["attempts"] = record.attempts
-    found["incurred_usd"] = usd_text(record.incurred) if record.incurred else _zero(record.incurred)
-    found["nominal_usd"] = usd_text(record.nominal) if record.nominal else _zero(record.nominal)
-    if record.shared:
-        found["shared"] = True
-    if record.worth != record.nominal:
-        found["worth_usd"] = usd_text(record.worth)
-    if record.miss_cause is not None:
-        found["miss_cause"] = record.miss_cause
-    if record.normalized:
-        found["normalized"] = True
-    if record.verified is not None:
-        found["verified"] = record.verified
-    if record.unmetered:
-        found["unmetered"] = True
-
-
-def _zero(amount: int | None) -> str | None:
-    return None if amount is None else "0"
-
-
-def _usage(usage: Usage) -> Object:
-    return {
-        "input_tokens": usage.input_tokens,
-        "output_tokens": usage.output_tokens,
-        "cached_input_tokens": usage.cached_input_tokens,
-        "cache_write_tokens": usage.cache_write_tokens,
-        "reasoning_tokens": usage.reasoning_tokens,
-    }
-
-
-def _check(check: CheckResult) -> Object:
-    found: Object = {
-        "type": check.type,
-        "value": check.value,
-        "metric": check.metric,
-        "weight": _finite(check.weight),
-        "class": check.check_class,
-        "outcome": check.outcome,
-        "score": _finite(check.score),
-        "threshold": _finite(check.threshold),
-        "reason": raw(check.reason),
-        "tier": check.tier,
-        "model": check.model,
-        "escalated_from": check.escalated_from,
-        "confidence": _finite(check.confidence),
-    }
-    if check.record is None:
-        found.update(_NO_CALL)
-    else:
-        _put_record(found, check.record)
-    return found
-
-
-_NO_CALL: Final[Mapping[str, object]] = {
-    "cached": False,
-    "fingerprint": None,
-    "incurred_usd": "0",
-    "nominal_usd": "0",
-}
-
-
-def _call(call: ChargedCall) -> Object:
-    found: Object = {
-        "tier": call.tier,
-        "endpoint": call.endpoint,
-        "input_tokens": call.input_tokens,
-        "output_tokens": call.output_tokens,
-    }
-    _put_record(found, call.record)
-    if call.tiering != 0:
-        found["avoided_tiering_usd"] = usd_text(call.tiering)
-    return found
 
 
 def run_object(run: RunInfo) -> Object:
@@ -314,7 +136,7 @@ def _suite(
     if gate is not None:
         found["gate"] = {
             "min_pass_rate": str(gate.min_pass_rate),
-            "confidence": _finite(gate.confidence),
+            "confidence": finite(gate.confidence),
             "max_regressions": gate.max_regressions,
             "on_inconclusive": gate.on_inconclusive,
         }
@@ -433,38 +255,3 @@ def cost_ratio_object(ratio: CostRatio) -> Object:
         "sources": list(ratio.sources),
         "detail": ratio.detail,
     }
-
-
-def _finite(value: float | None) -> float | None:
-    return value if value is None or math.isfinite(value) else None
-
-
-def _encoded(value: Object) -> bytes:
-    try:
-        return _encode(value).encode("ascii")
-    except (ValueError, RecursionError):
-        return _encode(_tame(value, 0)).encode("ascii")
-
-
-def _plain(value: object) -> object:
-    """A mapping or sequence of another kind, as the encoder knows it; anything else as text."""
-    if isinstance(value, Mapping):
-        return dict(value)
-    return list(value) if isinstance(value, Sequence) else str(value)
-
-
-_encode: Final = compact_encoder(allow_nan=False, default=_plain)
-_MAX_DEPTH: Final = 100
-
-
-def _tame(value: object, depth: int) -> object:
-    """The value without what JSON cannot say: numbers that are none, and bottomless nesting."""
-    if depth > _MAX_DEPTH:
-        return "nested too deeply"
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    if isinstance(value, Mapping):
-        return {str(key): _tame(item, depth + 1) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_tame(item, depth + 1) for item in value]
-    return value

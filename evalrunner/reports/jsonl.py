@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from evalrunner.reports.document import case_line
+from evalrunner.reports.document_cases import case_line
 from evalrunner.values.result import RunReport
 
 

@@ -33,10 +33,11 @@ from evalrunner.wiring.action_outcome import no_outputs, outcome_of, outputs_of,
 from evalrunner.wiring.action_trigger import Trigger, Trust, read_trigger
 from evalrunner.wiring.cache_carry import import_
 from evalrunner.wiring.command import Command
+from evalrunner.wiring.loading import load
 from evalrunner.wiring.missing_keys import missing_keys
 from evalrunner.wiring.past_runs import load_run
 from evalrunner.wiring.publish import show, write_reports
-from evalrunner.wiring.session import load, run_command
+from evalrunner.wiring.session import run_command
 from evalrunner.wiring.shelves import open_shelves
 
 BASELINE: Final = "baseline.json"

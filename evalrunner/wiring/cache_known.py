@@ -25,7 +25,8 @@ from evalrunner.values.dataclass import dataclass
 from evalrunner.values.fingerprint import Fingerprint
 from evalrunner.wiring.command import Command
 from evalrunner.wiring.ledgers import open_ledger
-from evalrunner.wiring.session import assembly_for, load
+from evalrunner.wiring.loading import load
+from evalrunner.wiring.setup import assembly_for
 from evalrunner.wiring.shelves import Shelves
 
 FOR_EVER: Final = 1e11

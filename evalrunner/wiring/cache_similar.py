@@ -32,7 +32,8 @@ from evalrunner.values.money import Picodollars, total
 from evalrunner.values.spec import Golden
 from evalrunner.wiring.cache_known import Finding
 from evalrunner.wiring.command import Command
-from evalrunner.wiring.session import assembly_for, load
+from evalrunner.wiring.loading import load
+from evalrunner.wiring.setup import assembly_for
 from evalrunner.wiring.shelves import Shelves
 from evalrunner.wiring.suites import Assembly
 

@@ -7,7 +7,8 @@ from collections import Counter
 from collections.abc import Collection, Iterable
 from dataclasses import replace
 
-from evalrunner.reports.document import case_line, document_of, head
+from evalrunner.reports.document import document_of, head
+from evalrunner.reports.document_cases import case_line
 from evalrunner.reports.redact import Redaction
 from evalrunner.values.result import CaseRef, CaseResult, RunInfo, RunReport
 from evalrunner.values.summary import Summary, Tally

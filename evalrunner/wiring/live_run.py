@@ -14,8 +14,10 @@ from evalrunner.engine.accounts import Accounts
 from evalrunner.engine.case import EvalCase
 from evalrunner.engine.execution import DRAIN_SECONDS, executing
 from evalrunner.engine.executor import Executor
+from evalrunner.engine.preflight import Preflight, preflight
 from evalrunner.engine.replay import OpenCase, StoreReader, replay
-from evalrunner.engine.run import Preflight, RunSetup, conclude, preflight
+from evalrunner.engine.run import conclude
+from evalrunner.engine.run_setup import RunSetup
 from evalrunner.engine.select import Selection
 from evalrunner.errors import (
     BudgetExceeded,
@@ -36,7 +38,8 @@ from evalrunner.wiring.editor import Editor
 from evalrunner.wiring.intercepting import Intercepted, Interceptor
 from evalrunner.wiring.opening import Opened, open_run
 from evalrunner.wiring.remember_uses import remember_uses
-from evalrunner.wiring.session import assembly_for, execution_for, keep, reader_for, setup_for
+from evalrunner.wiring.session import keep
+from evalrunner.wiring.setup import assembly_for, execution_for, reader_for, setup_for
 from evalrunner.wiring.user_code import import_plugins
 
 

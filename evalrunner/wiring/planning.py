@@ -14,10 +14,11 @@ from evalrunner.suite.load import require_good_rows
 from evalrunner.values.kept import KeptRows
 from evalrunner.values.plan import PlanReport
 from evalrunner.wiring.command import Command
+from evalrunner.wiring.loading import load
 from evalrunner.wiring.opening import Opened, open_run
 from evalrunner.wiring.past_runs import failed_in, load_run
 from evalrunner.wiring.reuse import Reuse, find_reuse
-from evalrunner.wiring.session import load, reader_for, setup_for
+from evalrunner.wiring.setup import reader_for, setup_for
 from evalrunner.wiring.suites import Assembly
 from evalrunner.wiring.user_code import function_finder, refusing_loader
 

@@ -23,7 +23,8 @@ from evalrunner.engine.case import EvalCase
 from evalrunner.engine.select import Selection
 from evalrunner.errors import EvalRunnerError
 from evalrunner.reports.case_lines import CaseLines, case_lines, fingerprints_in, line_id, moved
-from evalrunner.reports.document import case_line, document_of, from_json, head
+from evalrunner.reports.document import document_of, from_json, head
+from evalrunner.reports.document_cases import case_line
 from evalrunner.suite.goldens import row_ids
 from evalrunner.suite.loaded import LoadedSuite
 from evalrunner.suite.row_lines import RowLines, parsed, row_lines

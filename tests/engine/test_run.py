@@ -10,7 +10,8 @@ import pytest
 
 from evalrunner.engine.accounts import Accounts
 from evalrunner.engine.replay import OpenCase, StoreReader
-from evalrunner.engine.run import Done, RunSetup, run_cases, run_rows
+from evalrunner.engine.run import run_cases, run_rows
+from evalrunner.engine.run_setup import Done, RunSetup
 from evalrunner.engine.stored import response_to_bytes
 from evalrunner.testing import MemoryLedger, MemoryStore
 from evalrunner.values.ceilings import Ceilings

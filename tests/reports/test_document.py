@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evalrunner.errors import RunDocumentError
-from evalrunner.reports.document import case_line, document_of, from_json, head, to_json
+from evalrunner.reports.document import document_of, from_json, head, to_json
+from evalrunner.reports.document_cases import case_line
 from evalrunner.values.exchange import ModelText
 from evalrunner.values.result import CaseResult, Outcome, RunReport
 from evalrunner.values.summary import Summary
