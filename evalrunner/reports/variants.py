@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from statistics import median
 
 from evalrunner.values.dataclass import dataclass
 from evalrunner.values.money import Picodollars, total
@@ -42,6 +41,8 @@ def variants(cases: Iterable[CaseResult]) -> tuple[Variant, ...]:
 
 
 def _variant(suite: str, prompt: str, target: str, cases: list[CaseResult]) -> Variant:
+    from statistics import median  # only here: few runs compare anything
+
     outcomes = [case.outcome for case in cases]
     passed = outcomes.count(Outcome.PASSED)
     latencies = [case.subject.response.latency_seconds for case in cases if case.subject]
