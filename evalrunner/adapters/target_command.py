@@ -108,7 +108,9 @@ class CommandTarget:
             self._read(process.stdout), _last(process.stderr), return_exceptions=False
         )
         try:
-            with suppress(OSError):  # it may answer without reading
+            # It may answer without reading, and even end before anything is written: uvloop says
+            # that its pipe is closed with a RuntimeError.
+            with suppress(OSError, RuntimeError):
                 process.stdin.write(question)
                 await process.stdin.drain()
                 process.stdin.close()

@@ -313,6 +313,12 @@ print(json.dumps({"output": asked["prompt"], "usd": "0.5"}))
 """
 
 
+def test_a_command_may_end_before_it_was_told_anything(workspace: Workspace) -> None:
+    workspace.suite(n=30, checks=CHECKS, target={"command": ["echo", "a number"], "label": "bot"})
+    report = workspace.run()
+    assert (report.run.exit_code, outcomes(report)) == (0, {"passed": 30})
+
+
 @pytest.mark.parametrize(("further", "kept"), [({}, False), ({"version": "7"}, True)])
 def test_a_command_is_cached_only_under_a_version(
     workspace: Workspace, further: dict[str, Any], kept: bool
