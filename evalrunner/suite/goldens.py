@@ -85,10 +85,13 @@ class GoldenSource:
         if self._kept:
             yield from self._kept.pop()
             return
+        found: Golden | Problem | None = None
         for found in self._read():
             if isinstance(found, Problem):
                 raise LoadError([found])
             yield found
+        if found is None:
+            raise LoadError([self._no_row()])
 
     def problems(self) -> list[Problem]:
         """What is wrong with the rows, ids given twice included; at most a hundred findings."""
@@ -105,8 +108,8 @@ class GoldenSource:
                 good.append(found)
             if len(problems) >= MAX_PROBLEMS:
                 break
-        self._kept[:] = [good] if len(good) == number else []
-        return problems
+        self._kept[:] = [good] if number and len(good) == number else []
+        return problems if number else [self._no_row()]
 
     @property
     def remote(self) -> bool:
@@ -119,6 +122,11 @@ class GoldenSource:
         ``None`` where a row is not a line of its file.
         """
         return self.format.raw_lines()
+
+    def _no_row(self) -> Problem:
+        # A suite that tests nothing would hold for ever, also when its rows were lost by mistake.
+        hint = "add a row, or remove the suite"
+        return Problem("there is no golden row here", file=self.format.file, line=1, hint=hint)
 
     def _read(self) -> Iterator[Golden | Problem]:
         file = self.format.file

@@ -105,13 +105,16 @@ def pass_rate_gate(
 
     Without ``confidence`` the exact rational decides. With it the exact interval does: pass if its
     lower end reaches the limit, fail if its upper end does not, else inconclusive. Errored and
-    not-run rows are not in n; an n of 0 is inconclusive; a limit that is not a number fails.
-    *further* rows passed and are not among *rows*.
+    not-run rows are not in n; an n of 0 is inconclusive; a limit that is not a number fails. A suite
+    of which a filter or a shard took no row has nothing to hold and is skipped. *further* rows passed
+    and are not among *rows*.
     """
     passed, n = (number + further for number in count(rows))
     limit, confidence = gate.min_pass_rate, gate.confidence
     if not limit.is_finite() or not 0 < (0.5 if confidence is None else confidence) < 1:
         decision, detail = Decision.FAIL, f"no rate can meet a limit of {limit} at {confidence}"
+    elif not rows and not further:
+        decision, detail = Decision.SKIPPED, "none of its cases was selected"
     elif n == 0:
         decision, detail = Decision.INCONCLUSIVE, f"no verdict in {_plural(len(rows), 'case')}"
     else:
@@ -178,7 +181,7 @@ def failures(
         *gate_failures(gates),
     ]
     if total.cases == 0:
-        message = "nothing was selected"
+        message = "no case is left by --filter, --tag, --only-failed and --shard"
         found.append(Failure(code=ExitCode.NOTHING_SELECTED, rule="selection", message=message))
     if stopped is not None and all(failure.code is not stopped for failure in found):
         found.append(Failure(code=stopped, rule="signal", message="the run was told to stop"))

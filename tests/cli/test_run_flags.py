@@ -33,6 +33,19 @@ def test_selection(project: CliProject) -> None:
     assert ids(project, "suites/greet.yaml", "-n", "2") == ["greet/one", "greet/two"]
 
 
+def test_a_suite_without_a_selected_case_is_skipped(project: CliProject) -> None:
+    project.write(
+        "suites/other.yaml", "name: other\nprompts: [hi]\nchecks: [{type: contains, value: hi}]\n"
+    )
+    assert project.run("-k", "greet/one", "-o", "run.json") == 0
+    decisions = {gate["suite"]: gate["decision"] for gate in project.document()["gates"]}
+    assert decisions == {"greet": "pass", "other": "skipped"}
+    shards = [f"{index}/3" for index in (1, 2, 3)]
+    assert {project.run("--shard", part, "-o", f"{part[0]}.json") for part in shards} <= {0, 5}
+    assert entry(["report", "1.json", "2.json", "3.json", "-o", "run.json"]) == 0
+    assert project.document()["summary"]["cases"] == 4
+
+
 def test_only_failed_takes_what_did_not_pass_last_time(project: CliProject) -> None:
     project.write(
         "suites/greet.yaml",

@@ -6,6 +6,8 @@ import itertools
 import json
 import random
 import tracemalloc
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,8 @@ from hypothesis import strategies as st
 
 from evalrunner.errors import ConfigError, LoadError
 from evalrunner.suite.config import load_project
-from evalrunner.suite.goldens import row_digest, row_ids
+from evalrunner.suite.golden_formats import OneEmptyRow
+from evalrunner.suite.goldens import RawRow, row_digest, row_ids
 from evalrunner.suite.hub import hub_address
 from evalrunner.suite.load import load_suites
 from evalrunner.values.fingerprint import digest
@@ -22,6 +25,14 @@ from tests.suite.conftest import Load, Write
 
 ROWS = '{"q": "a", "n": 1}\n{"q": "b", "n": 2}\n'
 SUITE = "prompts: '{{q}}'"
+
+
+class NoRow(OneEmptyRow):
+    """A source that has nothing to give."""
+
+    def rows(self) -> Iterator[RawRow]:
+        """None."""
+        return iter(())
 
 
 @pytest.mark.parametrize(
@@ -88,6 +99,23 @@ def test_all_bad_rows_are_found_at_once(load: Load) -> None:
     problems = caught.value.problems
     assert [problem.line for problem in problems] == [2, 3, 4, 5, 6]
     assert "given twice, first in line 1" in problems[1].message
+
+
+@pytest.mark.parametrize(
+    ("ending", "text"), [("jsonl", "\n"), ("jsonl", "\n\n"), ("csv", "q\n"), ("json", "[]")]
+)
+def test_a_golden_file_without_a_row_is_a_mistake(load: Load, ending: str, text: str) -> None:
+    with pytest.raises(LoadError) as caught:
+        load(SUITE, golden=text, ending=ending)
+    (problem,) = caught.value.problems
+    assert str(problem).startswith(f"golden/rows.{ending}:1: there is no golden row here")
+
+
+def test_a_data_set_that_turns_out_to_be_empty_is_a_mistake(load: Load) -> None:
+    source = replace(load(SUITE, golden=ROWS).goldens, format=OneEmptyRow("hf://a/b"))
+    assert len(list(source.rows())) == 1
+    with pytest.raises(LoadError, match="no golden row"):
+        list(replace(source, format=NoRow("hf://a/b")).rows())
 
 
 def test_identical_rows_are_numbered_and_ids_survive_reordering(load: Load) -> None:

@@ -44,7 +44,7 @@ def rows(passed: int, failed: int = 0, errored: int = 0) -> dict[str, Outcome]:
         (rows(0, 1), "0", None, PASS),
         (rows(2, 1), "0.6666666666666667", None, FAIL),
         (rows(2, 1), "0.6666666666666666", None, PASS),
-        (rows(0), "0", None, UNKNOWN),
+        (rows(0), "0", None, Decision.SKIPPED),
         (rows(0, 0, 3), "0.5", None, UNKNOWN),
         (rows(5), "NaN", None, FAIL),
         (rows(5), "Infinity", None, FAIL),
@@ -83,7 +83,7 @@ def test_the_evidence_is_exact_and_complete() -> None:
 def test_the_text_never_contradicts_the_decision(passed: int, failed: int, limit: Decimal) -> None:
     found = pass_rate_gate("s", GateSpec(min_pass_rate=limit), rows(passed, failed))
     if passed + failed == 0:
-        assert found.decision is UNKNOWN
+        assert found.decision is Decision.SKIPPED
         return
     shown, _, rest = found.detail.partition(" % of ")
     asked = rest.split("at least ")[1].split(" %")[0]
@@ -204,6 +204,17 @@ def test_decide_judges_each_suite_by_its_own_gate() -> None:
     ]
     assert [failure.message[:3] for failure in found.failures] == ["b: "]
     assert decide(cases, specs, warn_only=True).exit_code is ExitCode.OK
+
+
+def test_a_suite_that_a_filter_leaves_out_is_skipped() -> None:
+    found = decide([case("a/1")], {"a": GateSpec(), "b": GateSpec()})
+    assert [(each.suite, each.decision) for each in found.gates] == [
+        ("a", PASS),
+        ("b", Decision.SKIPPED),
+    ]
+    assert (found.exit_code, found.failures) == (ExitCode.OK, ())
+    nothing = decide([], {"a": GateSpec()})
+    assert [failure.code for failure in nothing.failures] == [ExitCode.NOTHING_SELECTED]
 
 
 def test_decide_compares_with_a_baseline_even_an_empty_one() -> None:
