@@ -30,9 +30,11 @@ def gate(
     """Judge what testing has cost beside production: exit 0, 3 (too much) or 4 (not known)."""
     from evalrunner.reports.spend_pages import gate_json, gate_text
     from evalrunner.wiring.gating import Place, gate_alone
+    from evalrunner.wiring.publish import stdout_kept
 
     place = Place(config=config, state_dir=state_dir)
-    found = gate_alone(place, branch=branch, offline=frozen, warn_only=warn_only)
+    with stdout_kept(when=as_json):  # a source of spend may be the user's own function
+        found = gate_alone(place, branch=branch, offline=frozen, warn_only=warn_only)
     render = gate_json if as_json else gate_text
     ruling = found.ruling
     click.echo(render(ruling.gate, ruling.ratio, found.failures, found.exit_code), nl=False)

@@ -14,7 +14,7 @@ from evalrunner.cli.options import output_option, project_options
 @project_options
 @output_option()
 @click.option("--json", "as_json", is_flag=True, help="The run document on stdout.")
-@click.option("-q", "--quiet", is_flag=True, help="Only what failed.")
+@click.option("-q", "--quiet", is_flag=True, help="Only the verdict and its reasons.")
 @click.option("-v", "--verbose", is_flag=True, help="Every case that did not pass.")
 def report(
     runs: tuple[str, ...],

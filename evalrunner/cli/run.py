@@ -34,16 +34,16 @@ from evalrunner.cli.options import (
     "--baseline", metavar="RUN", help="A run document, a run id or 'last', for max_regressions."
 )
 @click.option("--no-progress", is_flag=True, help="No live display.")
-@click.option("-q", "--quiet", is_flag=True, help="Only what failed.")
+@click.option("-q", "--quiet", is_flag=True, help="Only the verdict and its reasons.")
 @click.option("-v", "--verbose", is_flag=True, help="Every case that did not pass.")
 def run(suites: tuple[str, ...], **flags: Any) -> int:
     """Run SUITEs (files or folders; default: every suite below suites/)."""
     from evalrunner.wiring.command import Command
-    from evalrunner.wiring.publish import progress_for, show, write_reports
+    from evalrunner.wiring.publish import progress_for, show, stdout_kept, write_reports
     from evalrunner.wiring.session import run_command
 
     command = Command(suites=suites, argv=tuple(sys.argv[1:]), **flags)
-    with progress_for(command) as progress:
+    with stdout_kept(when=command.as_json), progress_for(command) as progress:
         report = run_command(command, progress)
     show(report, as_json=command.as_json, quiet=command.quiet, verbose=command.verbose)
     write_reports(report, command.outputs)

@@ -28,9 +28,11 @@ def show(
     """Print each source day by day: what is counted, what is left out and why."""
     from evalrunner.reports.spend_pages import spend_json, spend_text
     from evalrunner.wiring.gating import Place, look_at_spend
+    from evalrunner.wiring.publish import stdout_kept
 
     place = Place(config=config, state_dir=state_dir)
-    seen, production = look_at_spend(place, ask=not frozen)
+    with stdout_kept(when=as_json):  # a source may be the user's own function
+        seen, production = look_at_spend(place, ask=not frozen)
     click.echo((spend_json if as_json else spend_text)(seen, production), nl=False)
     return 0
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stdout, suppress
 from pathlib import Path
 from typing import Final
 
@@ -68,6 +68,32 @@ FORMATS: Final[Mapping[str, Render]] = {
 def progress_for(command: Command) -> Watch:
     """What stderr shows while the command runs; it shows nothing before somebody is asked."""
     return Watch(sys.stderr, quiet=command.quiet or command.no_progress)
+
+
+@contextmanager
+def stdout_kept(*, when: bool) -> Iterator[None]:
+    """Keeps stdout for the document: what the user's code prints meanwhile goes to stderr.
+
+    So does what programs and libraries write that know nothing of ``sys.stdout``. Nothing is changed
+    unless *when* is true.
+    """
+    if not when:
+        yield
+        return
+    sys.stdout.flush()
+    try:
+        own = os.dup(1)
+    except OSError:  # there is no such file, so nobody can write to it
+        with redirect_stdout(sys.stderr):
+            yield
+        return
+    try:
+        os.dup2(2, 1)
+        with redirect_stdout(sys.stderr):
+            yield
+    finally:
+        os.dup2(own, 1)
+        os.close(own)
 
 
 def write_reports(report: RunReport, outputs: Sequence[Path]) -> None:

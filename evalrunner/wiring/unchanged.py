@@ -109,10 +109,12 @@ def _say_again(record: Mapping[str, Any], root: str, arguments: Sequence[str]) -
     runs = os.path.join(root, ".evalrunner", "runs")
     _write(runs, run_id, json.dumps({**head, "cases": []}))
     prune_runs(runs)
-    if exit_code or not {"-q", "--quiet"} & set(arguments):
-        from evalrunner.reports.plain import render_unchanged
+    from evalrunner.reports.plain import render_unchanged
 
-        sys.stdout.write(render_unchanged(**record["plain"], exit_code=exit_code))
+    page = render_unchanged(**record["plain"], exit_code=exit_code)
+    if not exit_code and {"-q", "--quiet"} & set(arguments):
+        page = page[: page.index("\n") + 1]
+    sys.stdout.write(page)
     return int(exit_code)
 
 

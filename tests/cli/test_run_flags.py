@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import sys
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -11,6 +12,16 @@ import pytest
 
 from evalrunner.cli.app import entry
 from tests.cli.project import CliProject
+
+LOUD = """
+import subprocess
+
+
+def answer(prompt, vars):
+    print("from Python")
+    subprocess.run(["echo", "from a program"], check=True)
+    return prompt
+"""
 
 
 def ids(project: CliProject, *words: str) -> list[str]:
@@ -189,6 +200,25 @@ def test_json_stands_alone_on_stdout(
     said = capsys.readouterr()
     assert json.loads(said.out)["schema"] == "evalrunner.run/1"
     assert "3 passed" in said.err
+
+
+def test_json_stands_alone_although_the_application_prints(
+    project: CliProject, capfd: pytest.CaptureFixture[str]
+) -> None:
+    project.write("loud_bot/__init__.py", "print('imported')\n")
+    project.write("loud_bot/app.py", LOUD)
+    project.write(
+        "suites/greet.yaml",
+        "name: g\nprompts: [hi]\ntarget: {python: 'loud_bot.app:answer'}\n"
+        "checks: [{type: contains, value: hi}]\n",
+    )
+    assert entry(["run", "--json"]) == 0
+    said = capfd.readouterr()
+    assert json.loads(said.out)["summary"]["passed"] == 1
+    for word in ("imported", "from Python", "from a program"):
+        assert word in said.err
+    sys.stdout.write("later\n")
+    assert capfd.readouterr().out == "later\n"
 
 
 def test_quiet_leaves_the_verdict(project: CliProject, capsys: pytest.CaptureFixture[str]) -> None:

@@ -108,6 +108,15 @@ def test_it_has_a_row_in_the_ledger(project: Path) -> None:
     assert rows == [("words", 2, 2, 2), ("words", 2, 2, 0)]
 
 
+def test_quiet_leaves_the_verdict(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run()
+    capsys.readouterr()
+    assert answer_unchanged(["-q"]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("passed  2 of 2 cases passed, nothing changed since run ")
+    assert said.count("\n") == 1
+
+
 def test_a_failing_run_fails_again(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (project / "golden/words.jsonl").write_text('{"q": "a", "expected": "absent"}\n')
     assert run() == 1
@@ -282,7 +291,7 @@ def test_nothing_heavy_is_imported(project: Path) -> None:
         "print(sorted(heavy & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+    assert done.stdout.splitlines()[-1] == "[]"
 
 
 @pytest.mark.parametrize(
