@@ -120,12 +120,11 @@ class PanelBuilder:
     def _seat(self, check: Check) -> JudgeSeat | None:
         if not check.is_judge:
             return None
+        tier = judge_tier(check, self._routing, has_proxy=self._bench.proxy is not None)
         if check.spec.model is not None:
             endpoint = self._bench.find(check.spec.model)
-            return JudgeSeat(
-                endpoint=endpoint, tier=check.spec.tier or self._bench.tier_of(endpoint)
-            )
-        tier = judge_tier(check, self._routing, has_proxy=self._bench.proxy is not None)
+            own = self._bench.tier_of(endpoint)
+            return JudgeSeat(endpoint=endpoint, tier=tier if own is Tier.TARGET else own)
         seated = self._bench.of(tier)
         if seated is None:
             raise LoadError([_no_judge(check.spec, tier)])

@@ -102,6 +102,20 @@ def test_without_a_proxy_tier_the_target_answers_everything(
     assert asked(provider) == (0, 10)
 
 
+@pytest.mark.parametrize(("further", "tier"), [({}, "frontier"), ({"class": "format"}, "proxy")])
+def test_a_judge_of_no_tier_counts_as_the_tier_that_judges_its_class(
+    workspace: Workspace, provider: FakeProvider, further: dict[str, Any], tier: str
+) -> None:
+    workspace.configure(provider.base_url)
+    models = {**workspace.config["models"], "third": model(provider.base_url, "third-2026-01-01")}
+    workspace.configure(provider.base_url, models=models)
+    workspace.suite(n=2, checks=[CONTAINS, {**RUBRIC_CHECK, "provider": "third", **further}])
+    report = workspace.run()
+    assert outcomes(report) == {"passed": 2}
+    assert {case.checks[1].tier for case in report.cases} == {tier}
+    assert provider.calls["third-2026-01-01"] == 2
+
+
 @pytest.mark.parametrize("target", ["proxy", "small"])
 def test_a_target_that_is_the_proxy_needs_no_confirmation(
     workspace: Workspace, target: str
