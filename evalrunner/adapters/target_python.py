@@ -9,6 +9,7 @@ import inspect
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
@@ -106,8 +107,18 @@ class PythonTarget:
 
     def _failure(self, error: BaseException) -> TargetFailed:
         said = shown_text(str(error), self._keys.redact)
-        kind = type(error).__name__
-        return TargetFailed(f"target {self._label!r} raised {kind}" + (f": {said}" if said else ""))
+        words = f"target {self._label!r} raised {type(error).__name__}"
+        return TargetFailed(words + (f": {said}" if said else "") + _where(error, self._root))
+
+
+def _where(error: BaseException, root: Path) -> str:
+    """The innermost line of the project's own code that an error came through."""
+    place = ""
+    for frame, line in traceback.walk_tb(error.__traceback__):
+        path = Path(frame.f_code.co_filename)
+        if path.is_relative_to(root) and "site-packages" not in path.parts:
+            place = f" ({path.relative_to(root).as_posix()}:{line})"
+    return place
 
 
 def _is_async(callee: Callee) -> bool:

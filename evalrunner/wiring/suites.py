@@ -227,7 +227,10 @@ class Assembly:
 
     def _application(self, suite: Suite, target: Target, bench: Bench) -> Variant:
         from evalrunner.adapters.targets import identity_of
+        from evalrunner.wiring.user_code import require_callable
 
+        if target.kind == "python":
+            require_callable(str(target.spec.get("python")), self.project.root)
         identity, cacheable, _ = identity_of(target, self.project.root)
         name = f"{suite.name}:{target.label}"
         endpoint = Endpoint(

@@ -84,6 +84,41 @@ def function_finder(root: Path, *, folder: Path | None = None) -> Load:
     return find
 
 
+def require_callable(reference: str, root: Path) -> None:
+    """Looks for the callable of a target, as far as that can be done without running a line of it.
+
+    Modules outside the project, and names that a module takes from elsewhere with ``*``, are believed.
+
+    Raises:
+        ConfigError: The project's own module is not there, is no Python, or has no such name.
+    """
+    module, _, name = reference.partition(":")
+    path = _module_file(module, root)
+    if path is None:
+        return
+    place = path.relative_to(root).as_posix()
+    names = _defined_in(path, place)
+    if name.partition(".")[0] not in names and not names & {"*", "__getattr__"}:
+        raise ConfigError(f"{reference!r} names nothing to call", hint=f"define it in {place}")
+
+
+def _module_file(module: str, root: Path) -> Path | None:
+    """The source of one of the project's own modules; ``None`` where its package is somebody else's."""
+    package, *_ = parts = module.split(".")
+    for base in (root / "src", root):
+        if not (base / package).is_dir() and not (base / f"{package}.py").is_file():
+            continue
+        stem = base.joinpath(*parts)
+        for path in (stem / "__init__.py", stem.with_suffix(".py")):
+            if path.is_file():
+                return path
+        if stem.is_dir() or any(stem.parent.glob(f"{parts[-1]}.*")):
+            return None  # a namespace, or a module that is compiled
+        hint = f"its package {package!r} has no such file"
+        raise ConfigError(f"the module {module!r} is not there", hint=hint)
+    return None
+
+
 def _unloaded(*_: object) -> object:
     raise ConfigError("this function was looked for and not imported")
 

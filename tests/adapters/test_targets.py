@@ -147,6 +147,15 @@ def test_a_failing_callable_is_a_value_not_a_crash(root: Path, name: str, words:
     assert "sk-secret" not in caught.value.message
 
 
+def test_a_failure_says_which_line_of_the_application_it_came_through(root: Path) -> None:
+    line = (
+        APP.splitlines().index(next(row for row in APP.splitlines() if "RuntimeError" in row)) + 1
+    )
+    with pytest.raises(TargetFailed) as caught:
+        ask(python("broken"), root)
+    assert caught.value.message.endswith(f" (bot_under_test/app.py:{line})")
+
+
 @pytest.mark.parametrize("name", ["hanging", "stubborn"])
 def test_a_hanging_callable_ends_with_its_deadline(root: Path, name: str) -> None:
     started = time.monotonic()

@@ -3,21 +3,33 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from tempfile import gettempdir
 
 import pytest
 
 from evalrunner.cli.app import entry
 from evalrunner.errors import ConfigError
 from evalrunner.testing import FakeProvider
-from evalrunner.wiring.user_code import function_finder, function_loader, import_plugins
+from evalrunner.wiring.user_code import (
+    function_finder,
+    function_loader,
+    import_plugins,
+    require_callable,
+)
 from tests.cli.project import echo, make_project
 
 
 @pytest.fixture(autouse=True)
-def _modules_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "modules", dict(sys.modules))
+def _modules_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    # In place: the interpreter itself never looks into another dict than its own.
+    before = set(sys.modules)
     monkeypatch.setattr(sys, "path", list(sys.path))
+    yield
+    for name in set(sys.modules) - before:
+        if str(getattr(sys.modules[name], "__file__", None) or "").startswith(gettempdir()):
+            del sys.modules[name]
 
 
 def test_a_python_check_decides(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -105,3 +117,55 @@ def test_a_plugin_that_fails_is_our_error(tmp_path: Path) -> None:
     for name, said in (("bad_plugin", "SystemExit: no"), ("gone_plugin", "cannot be imported")):
         with pytest.raises(ConfigError, match=said):
             import_plugins([name], root=tmp_path)
+
+
+BOT = """
+raise SystemExit("nobody imports me")
+from json import loads
+class Bot:
+    def method(self): ...
+if True:
+    def answer(prompt, vars): ...
+bot = Bot()
+"""
+
+
+@pytest.mark.parametrize(
+    "reference",
+    [
+        "bot:answer",
+        "bot:bot",
+        "bot:Bot.method",
+        "bot:loads",
+        "any:x",
+        "lazy:x",
+        "json:loads",
+        "gone:x",
+    ],
+)
+def test_a_target_is_looked_for_without_running_a_line(tmp_path: Path, reference: str) -> None:
+    (tmp_path / "bot.py").write_text(BOT)
+    (tmp_path / "any.py").write_text("from os.path import *\n")
+    (tmp_path / "src/lazy").mkdir(parents=True)
+    (tmp_path / "src/lazy/__init__.py").write_text("def __getattr__(name): ...\n")
+    require_callable(reference, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("reference", "said"),
+    [
+        ("bot:anwser", "'bot:anwser' names nothing to call"),
+        ("bot:Bat.method", "names nothing to call"),
+        ("app.bat:x", "the module 'app.bat' is not there"),
+        ("broken:x", "'broken.py' cannot be read as Python"),
+    ],
+)
+def test_a_target_that_is_not_there_is_found_before_the_run(
+    tmp_path: Path, reference: str, said: str
+) -> None:
+    (tmp_path / "bot.py").write_text(BOT)
+    (tmp_path / "broken.py").write_text("def x(:\n")
+    (tmp_path / "app").mkdir()
+    with pytest.raises(ConfigError) as caught:
+        require_callable(reference, tmp_path)
+    assert said in caught.value.message
