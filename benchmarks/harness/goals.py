@@ -41,6 +41,9 @@ GOALS: dict[int, tuple[str, Goal]] = {
 }
 
 
+FEW = 10
+"""How many answers promptfoo's cache may have lost: now and then its cached run asks one again."""
+
 GATED = (1, 2, 4, 5, 6, 8, 11)
 """The goals that a release is held to. The others are measured and told."""
 
@@ -58,14 +61,18 @@ def measure_peers(bench: Bench, *, gated: bool = False) -> Iterator[tuple[str, d
         shutil.rmtree(folder, ignore_errors=True)
         return Peers(installed, folder, bench.server.port, count).prepare()
 
-    def told(once: Callable[[], Sample], sent: int, runs: int = 1) -> dict[str, Any]:
-        samples = [counted(once, bench.server.count, sent) for _ in range(runs)]
-        return Series(samples).as_json()
+    def told(
+        once: Callable[[], Sample], sent: int, runs: int = 1, spare: int = 0
+    ) -> dict[str, Any]:
+        found = [counted(once, bench.server.count, sent, spare=spare) for _ in range(runs)]
+        asked_again = max(beyond for _, beyond in found)
+        figures = Series([sample for sample, _ in found]).as_json()
+        return {**figures, "asked_again": asked_again} if asked_again else figures
 
     all_rows = at(bench.rows)
     yield "promptfoo --version", told(all_rows.promptfoo_version, 0, runs=3)
     yield f"promptfoo cold {all_rows.count}", told(all_rows.promptfoo, all_rows.count)
-    yield f"promptfoo warm {all_rows.count}", told(all_rows.promptfoo, 0)
+    yield f"promptfoo warm {all_rows.count}", told(all_rows.promptfoo, 0, spare=FEW)
     yield f"pydantic-evals cold {all_rows.count}", told(all_rows.pydantic_evals, all_rows.count)
     if gated:
         return

@@ -109,7 +109,8 @@ def _peer_line(name: str, told: dict[str, Any]) -> str:
         return f"{middle:.{digits}f} ({least:.{digits}f} to {most:.{digits}f})"
 
     figures = (cell("wall", 2), cell("cpu", 2), cell("rss_mib", 0), str(told["runs"]), told["at"])
-    return f"| {name} | " + " | ".join(figures) + " |"
+    lost = f", {told['asked_again']} asked again" if told.get("asked_again") else ""
+    return f"| {name}{lost} | " + " | ".join(figures) + " |"
 
 
 def machine() -> str:

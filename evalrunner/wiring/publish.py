@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout, suppress
 from pathlib import Path
 from typing import Final
@@ -71,7 +71,7 @@ def progress_for(command: Command) -> Watch:
 
 
 @contextmanager
-def stdout_kept(*, when: bool) -> Iterator[None]:
+def stdout_kept(*, when: bool) -> Generator[None]:
     """Keeps stdout for the document: what the user's code prints meanwhile goes to stderr.
 
     So does what programs and libraries write that know nothing of ``sys.stdout``. Nothing is changed
