@@ -29,8 +29,8 @@ def quick_dataclass(
 ) -> Callable[[type[T]], type[T]]:
     """What :func:`dataclasses.dataclass` does, of fields, order, defaults, equality, hash and copies.
 
-    One that is not frozen, or has no slots, is the standard's own. Not for a class that has subclasses,
-    bases with fields or a ``__post_init__``.
+    One that is not frozen, or has no slots, is the standard's own. Not for a class that has bases with
+    fields or a ``__post_init__``.
 
     Example:
         >>> @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,25 +127,30 @@ def _constructor(cls: Any, found: Sequence[Field[Any]]) -> Callable[..., None]:
 
     That one sets each field through ``object.__setattr__``, which was a seventh of a cold run's CPU time.
     This one lets the new object be, until its fields are set, of a class with the same slots and no lock
-    on them.
+    on them. Objects of subclasses have other slots, and are set up as the standard does it.
     """
     slots = {"__slots__": tuple(field.name for field in found)}
     scope: dict[str, Any] = {
         "_become": object.__dict__["__class__"].__set__,
         "_unlocked": type(cls)(cls.__name__, cls.__bases__, slots),
         "_locked": cls,
+        "_put": object.__setattr__,
         "_missing": MISSING,
     }
     for field in found:
         scope[f"_default_{field.name}"] = field.default
         scope[f"_make_{field.name}"] = field.default_factory
     keywords = ["*"] if any(field.kw_only for field in found) else []
-    source = "\n ".join(
+    source = "\n".join(
         (
             f"def __init__({', '.join(['self', *keywords, *map(_parameter, found)])}):",
-            "_become(self, _unlocked)",
-            *map(_assignment, found),
-            "self.__class__ = _locked",
+            " if self.__class__ is _locked:",
+            "  _become(self, _unlocked)",
+            *(f"  self.{field.name} = {_value(field)}" for field in found),
+            "  self.__class__ = _locked",
+            " else:",
+            *(f"  _put(self, {field.name!r}, {_value(field)})" for field in found),
+            "  pass",
         )
     )
     exec(source, scope)  # noqa: S102  # names of fields in a fixed form, as dataclass itself does it
@@ -161,8 +166,8 @@ def _parameter(field: Field[Any]) -> str:
     return field.name if field.default_factory is MISSING else f"{field.name}=_missing"
 
 
-def _assignment(field: Field[Any]) -> str:
+def _value(field: Field[Any]) -> str:
     name = field.name
     if field.default_factory is MISSING:
-        return f"self.{name} = {name}"
-    return f"self.{name} = _make_{name}() if {name} is _missing else {name}"
+        return name
+    return f"_make_{name}() if {name} is _missing else {name}"

@@ -127,6 +127,19 @@ def test_it_can_be_pickled() -> None:
     assert pickle.loads(pickle.dumps(made)) == made  # our own
 
 
+def test_it_may_have_subclasses() -> None:
+    class Further(Quick):
+        def doubled(self) -> int:
+            return 2 * self.x
+
+    made = Further(x=2, y=(1,))
+    assert type(made) is Further
+    assert (made.doubled(), made.y, made.z) == (4, (1,), {})
+    assert made != Quick(x=2, y=(1,))
+    with pytest.raises(FrozenInstanceError):
+        made.x = 3  # type: ignore[misc]
+
+
 def test_one_that_is_not_frozen_or_has_no_slots_is_the_standard_s() -> None:
     @dataclass(slots=True)
     class Changing:
