@@ -79,12 +79,17 @@ class Fleet:
         )
         self.ids: list[int] = []
 
+    def ready(self) -> Fleet:
+        """All have come as far as to wait for the word."""
+        assert self._parent.stdout is not None
+        assert self._parent.stdout.readline() == "ready\n"
+        return self
+
     def go(self) -> Fleet:
         """All begin."""
         stdin, stdout = self._parent.stdin, self._parent.stdout
         assert stdin is not None
         assert stdout is not None
-        assert stdout.readline() == "ready\n"
         stdin.write("\n")
         stdin.flush()
         self.ids = [int(word) for word in stdout.readline().split()]
@@ -116,7 +121,7 @@ def test_sixteen_processes_pay_for_two_hundred_answers(
     for number in range(rounds(1, 5)):
         asked_before = len(provider.requests)
         workspace = project(tmp_path / str(number), provider)
-        fleet = Fleet(workspace, PROCESSES).go()
+        fleet = Fleet(workspace, PROCESSES).ready().go()
         assert fleet.codes() == {0: PROCESSES}
         assert len(provider.requests) - asked_before == CASES
         sums = fleet.summaries()
@@ -135,7 +140,7 @@ def test_killed_owners_cost_at_most_what_they_had_in_flight(
     for number in range(rounds(1, 10)):
         before = len(provider.requests)
         workspace = project(tmp_path / str(number), provider)
-        fleet = Fleet(workspace, 6).go()
+        fleet = Fleet(workspace, 6).ready().go()
         for killed, owner in enumerate(fleet.ids[:3]):
             wait_for(provider, before + 40 * (killed + 1))
             time.sleep(chance.random() * 0.03)
@@ -150,7 +155,7 @@ def test_a_second_run_takes_over_what_the_first_gives_up(
     tmp_path: Path, provider: FakeProvider
 ) -> None:
     """An owner that is told to stop frees its keys, and whoever waits for them pays."""
-    fleet = Fleet(project(tmp_path, provider), 2).go()
+    fleet = Fleet(project(tmp_path, provider), 2).ready().go()
     wait_for(provider, 60)
     os.kill(fleet.ids[0], signal.SIGTERM)
     assert fleet.codes() == {0: 1, 143: 1}
@@ -169,7 +174,7 @@ def test_two_machines_with_one_server_pay_for_two_hundred_answers(
         config = {**machine.config}
         config["models"] = {name: {**one, **model} for name, one in config["models"].items()}
         machine.write("evalrunner.yaml", config)
-    fleets = [Fleet(machine, 2) for machine in machines]
+    fleets = [fleet.ready() for fleet in [Fleet(machine, 2) for machine in machines]]
     for fleet in fleets:
         fleet.go()
     assert [fleet.codes() for fleet in fleets] == [{0: 2}, {0: 2}]
