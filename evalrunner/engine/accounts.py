@@ -23,6 +23,7 @@ class Accounts:
         book: The prices.
         endpoints: What is asked, by name.
         counted: Questions that were counted before, in cases that are taken over from another run.
+        miss_cause: Why the store can have no answer, where that is known before anything is asked.
     """
 
     def __init__(
@@ -30,12 +31,15 @@ class Accounts:
         book: PriceBook,
         endpoints: Mapping[str, Endpoint],
         counted: Container[Fingerprint] = (),
+        *,
+        miss_cause: str | None = None,
     ) -> None:
         self._book = book
         self._endpoints = endpoints
         self._prices: dict[str, Price | None] = {}
         self._counted: set[Fingerprint] = set()
         self._counted_before = counted
+        self._miss_cause = miss_cause
 
     def price(self, endpoint: str) -> Price | None:
         """The price of an endpoint by name, looked up once; ``None`` is unknown."""
@@ -118,6 +122,7 @@ class Accounts:
             nominal=worth,
             worth=worth,
             unmetered=unmetered,
+            miss_cause=self._miss_cause,
         )
 
     def shared(self, record: CallRecord) -> CallRecord:

@@ -142,6 +142,10 @@ class MissCounts:
             if one.cause is not None
         )
 
+    def add_known(self, misses: Iterable[CallRecord]) -> None:
+        """Counts misses whose cause was known before anything was asked, and that no place explains."""
+        self._counts.update((str(one.miss_cause), "", None) for one in misses)
+
     @property
     def groups(self) -> tuple[MissGroup, ...]:
         """The largest group first, of equals as :class:`Cause` ranks them and by place."""

@@ -56,6 +56,11 @@ class Command:
         return (*answers, "judge") if self.rejudge else answers
 
     @property
+    def copies_document(self) -> bool:
+        """Whether the run document is wanted in another place too."""
+        return self.as_json or any(path.suffix == ".json" for path in self.outputs)
+
+    @property
     def shows_cases(self) -> bool:
         """Whether a report is wanted that is made of all cases, beside the run document."""
         return any(path.suffix != ".json" for path in self.outputs)

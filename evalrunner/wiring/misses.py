@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from evalrunner.adapters.state_dir import StateDir
 from evalrunner.engine.replay import StoreReader
-from evalrunner.values.cause import Explained, MissGroup
+from evalrunner.values.cause import Cause, Explained, MissGroup
 from evalrunner.values.inputs import Inputs
 from evalrunner.values.result import CaseRef, CaseResult, RunInfo
 from evalrunner.verdict.causes import (
@@ -63,7 +63,11 @@ class MissNotes:
 
     def noted(self, case: CaseResult) -> CaseResult:
         """The case with the cause of each of its misses on its account, and counted."""
-        if not has_miss(case):
+        misses = [call.record for call in case.records if is_miss(call.record)]
+        if not misses and case.unasked is None:
+            return case
+        if case.unasked is None and all(record.miss_cause for record in misses):
+            self._counts.add_known(misses)
             return case
         if self._earlier is None:
             self._earlier = self._found()
@@ -98,6 +102,12 @@ def circumstances(
         turned_away=turned_away,
         uncached=assembly.uncached,
     )
+
+
+def known_cause(command: Command, state: StateDir, assembly: Assembly) -> str | None:
+    """Why every question of a run is a miss, where that is known beforehand: it is the first one here."""
+    unusual = command.no_cache or command.verify_sample or assembly.uncached
+    return None if unusual or state.run_ids() else Cause.FIRST_RUN.value
 
 
 def has_miss(case: CaseResult) -> bool:

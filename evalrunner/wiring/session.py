@@ -22,7 +22,7 @@ from evalrunner.wiring.command import Command
 from evalrunner.wiring.editor import Editor
 from evalrunner.wiring.known_project import known_project
 from evalrunner.wiring.loading import load
-from evalrunner.wiring.misses import circumstances
+from evalrunner.wiring.misses import circumstances, known_cause
 from evalrunner.wiring.opening import Opened, open_run
 from evalrunner.wiring.past_runs import failed_in, load_run
 from evalrunner.wiring.remember import remember
@@ -107,6 +107,8 @@ def _run_and_keep(
 ) -> RunReport:
     report, editor = _run(command, opened, assembly, progress, reuse=reuse, changed=changed)
     shown = keep(opened, report, editor, reuse.document if reuse else editor.document)
+    if not (reuse or command.copies_document):
+        shown = replace(shown, document=None)  # as large as all cases together
     remember_uses(shown, state=opened.state, store=opened.store, reuse=reuse)
     remember(command, shown, opened=opened, assembly=assembly)
     remember_rows(command, shown, opened=opened, assembly=assembly, reuse=reuse)
@@ -128,7 +130,10 @@ def _run(
     if cases is None:
         cases = assembly.cases(opened.loaded, command.selection(only))
     accounts = Accounts(
-        ConfiguredPrices(at=opened.started), assembly.endpoints, reuse.answers if reuse else ()
+        ConfiguredPrices(at=opened.started),
+        assembly.endpoints,
+        reuse.answers if reuse else (),
+        miss_cause=known_cause(command, opened.state, assembly),
     )
     reader = reader_for(command, opened, accounts)
     setup = setup_for(command, opened, assembly, cases, reader=reader, accounts=accounts)
