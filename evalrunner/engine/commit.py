@@ -22,8 +22,13 @@ from evalrunner.values.fingerprint import Fingerprint
 T = TypeVar("T")
 
 
+TURNS: Final = 12
+"""How many turns of the event loop gather what one transaction stores. Where nothing else is to be done they
+take no time to speak of; in a busy run they bring more answers together, for a twentieth of its CPU time."""
+
+
 class StoreCommit:
-    """Stores answers: all that arrive within one turn of the event loop in one transaction.
+    """Stores answers: all that arrive within a few turns of the event loop in one transaction.
 
     Args:
         store: Where answers are kept; ``None`` keeps none.
@@ -57,13 +62,16 @@ class StoreCommit:
             if self._writing is None:
                 self._writing = loop.create_task(self._write(self._store))
         elif not self._bodies:
-            loop.call_soon(self._commit, self._store)
+            loop.call_soon(self._commit, self._store, TURNS)
         future: asyncio.Future[None] = loop.create_future()
         self._bodies[key] = body
         self._stored.append(future)
         return await future
 
-    def _commit(self, store: CacheStore) -> None:
+    def _commit(self, store: CacheStore, turns: int) -> None:
+        if turns > 1:
+            asyncio.get_running_loop().call_soon(self._commit, store, turns - 1)
+            return
         bodies, stored = self._take()
         store.put_many(bodies)
         for future in stored:
