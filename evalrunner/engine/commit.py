@@ -141,8 +141,10 @@ Waiting = tuple[Attempt, "asyncio.Future[bool]"]
 class LedgerCommit:
     """Reserves and settles: all that arrives while one transaction runs goes into the next.
 
-    A reservation that the ceiling has no room for waits while calls of this run are in flight, since
-    most settle below their worst case. With none in flight the ceiling is reached, for good.
+    A reservation that a ceiling has no room for waits while calls of this run are in flight, since most
+    settle below their worst case. With none in flight the ceiling is reached: until something else is
+    admitted, no call of that suite that may cost as much is looked at again. Other suites, and cheaper
+    calls, may still fit.
 
     Args:
         ledger: Where money is accounted. If it fails, no further call is admitted.
@@ -156,7 +158,7 @@ class LedgerCommit:
         self._refused: list[Waiting] = []
         self._writing: asyncio.Task[None] | None = None
         self._in_flight = 0
-        self._exhausted = False
+        self._too_dear: dict[str, int] = {}  # by suite, the least worst case that did not fit
         self._broken: ModelCallError | None = None
 
     async def reserve(self, attempt: Attempt) -> None:
@@ -166,7 +168,7 @@ class LedgerCommit:
             BudgetExceeded: The ceiling leaves no room for it.
             ModelCallError: Nothing can be recorded, so nothing may be paid.
         """
-        if self._exhausted:
+        if self._is_too_dear(attempt):
             raise _no_room()
         if self._broken is not None:
             raise self._broken
@@ -175,6 +177,10 @@ class LedgerCommit:
         self._write_soon()
         if not await future:
             raise _no_room()
+
+    def _is_too_dear(self, attempt: Attempt) -> bool:
+        least = self._too_dear.get(attempt.suite)
+        return least is not None and (attempt.worst_case is None or attempt.worst_case >= least)
 
     def settle(self, settlement: Settlement) -> None:
         """Has an attempt's end recorded; :meth:`close` waits for the last of them."""
@@ -212,17 +218,24 @@ class LedgerCommit:
         self._writing = None
 
     def _admit(self, queue: Sequence[Waiting], admitted: Sequence[bool]) -> None:
+        if any(admitted):  # what settles below its worst case makes room
+            self._too_dear.clear()
         self._in_flight += sum(admitted)
         for (attempt, future), fits in zip(queue, admitted, strict=True):
             if fits:
                 _resolve(future, True)
             else:
                 self._refused.append((attempt, future))
-        if self._refused and not self._in_flight and not self._settlements:
-            self._exhausted = True
-            for _, future in self._refused:
+        if not self._in_flight:
+            refused, self._refused = self._refused, []
+            for attempt, future in refused:
+                self._remember_too_dear(attempt)
                 _resolve(future, False)
-            self._refused = []
+
+    def _remember_too_dear(self, attempt: Attempt) -> None:
+        if attempt.worst_case is not None:
+            least = self._too_dear.get(attempt.suite, attempt.worst_case)
+            self._too_dear[attempt.suite] = min(least, attempt.worst_case)
 
     def _fail(self, queue: Sequence[Waiting], error: LedgerError) -> None:
         message = f"nothing is paid that cannot be recorded: {error.message}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from decimal import Decimal
 from typing import Any
 
@@ -121,6 +122,19 @@ def test_a_ceiling_of_the_suite_or_the_month_holds(
     assert again.run.exit_code == 8
     if where == "month":
         assert paid <= from_usd("0.15"), "a month is the sum of its runs"
+
+
+def test_a_suite_that_is_at_its_ceiling_leaves_the_others_alone(
+    workspace: Workspace, provider: FakeProvider
+) -> None:
+    priced(workspace, provider)
+    workspace.suite("dear", n=40, checks=CHECKS, max_usd="0.102")
+    workspace.suite("other", n=40, checks=CHECKS)
+    report = workspace.run(no_preflight=True, max_concurrency=4)
+    assert report.run.exit_code == 8
+    passed = Counter(case.case.suite for case in report.cases if case.outcome == "passed")
+    assert passed["other"] == 40
+    assert 0 < passed["dear"] < 10
 
 
 @pytest.mark.parametrize("where", ["run", "suite", "month"])

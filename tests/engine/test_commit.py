@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -119,19 +120,55 @@ def test_the_ceiling_holds_and_is_used(width: int) -> None:
     assert ceiling - worst < spent <= ceiling
 
 
-def test_after_the_ceiling_nothing_more_is_asked() -> None:
-    ledger = MemoryLedger(ceilings=Ceilings(run=Picodollars(100)))
+def test_what_did_not_fit_once_is_not_looked_at_again() -> None:
+    ledger = CountingLedger(ceilings=Ceilings(run=Picodollars(100)))
+
+    async def main() -> None:
+        commit = LedgerCommit(ledger)
+        for number in range(9):
+            with pytest.raises(BudgetExceeded):
+                await commit.reserve(attempt(number, worst=101))
+        await commit.close()
+
+    asyncio.run(main())
+    assert not ledger.attempts
+    assert ledger.batches == [1]
+
+
+@pytest.mark.parametrize("cheaper", [False, True])
+def test_one_suite_that_is_full_leaves_the_others_alone(cheaper: bool) -> None:
+    """Nor does a call that is too dear keep a cheaper one of its suite from what room is left."""
+    ceilings = Ceilings(run=Picodollars(1000), suites={"s": Picodollars(100)})
+    ledger = MemoryLedger(ceilings=ceilings)
 
     async def main() -> None:
         commit = LedgerCommit(ledger)
         with pytest.raises(BudgetExceeded):
             await commit.reserve(attempt(1, worst=101))
-        with pytest.raises(BudgetExceeded):
-            await commit.reserve(attempt(2, worst=1))
+        fits = attempt(2, worst=100) if cheaper else replace(attempt(2, worst=101), suite="other")
+        await commit.reserve(fits)
+        commit.settle(settled(2, 1))
         await commit.close()
 
     asyncio.run(main())
-    assert not ledger.attempts
+    assert list(ledger.attempts) == ["run/2/1"]
+
+
+def test_room_that_was_made_since_is_used() -> None:
+    ledger = MemoryLedger(ceilings=Ceilings(run=Picodollars(100)))
+
+    async def main() -> None:
+        commit = LedgerCommit(ledger)
+        ledger.reserve([attempt(0, worst=60)])  # another process
+        with pytest.raises(BudgetExceeded):
+            await commit.reserve(attempt(1, worst=50))
+        ledger.settle([settled(0, 1)])
+        await commit.reserve(attempt(2, worst=40))
+        await commit.reserve(attempt(3, worst=50))
+        await commit.close()
+
+    asyncio.run(main())
+    assert list(ledger.attempts) == ["run/0/1", "run/2/1", "run/3/1"]
 
 
 class BrokenLedger(MemoryLedger):
