@@ -21,6 +21,7 @@ from evalrunner.adapters.ledger_fields import (
 from evalrunner.adapters.ledger_script import EXCHANGE
 from evalrunner.adapters.ledger_server import (
     PATIENCE_SECONDS,
+    RECORDING_PATIENCE_SECONDS,
     LedgerServer,
     as_list,
     as_pairs,
@@ -85,7 +86,8 @@ class RedisLedger:
         run_id: The run whose attempts this process reserves.
         ceilings: The most that may be spent.
         tags: Where the run comes from; on record from its first reservation on.
-        patience_seconds: How long the server may be gone.
+        patience_seconds: How long the server may be gone; by default longer where a call is to be
+            recorded than where the ledger is opened or read.
 
     Raises:
         LedgerError: It cannot be reached, does not know us, or may throw away what it is told to keep.
@@ -99,13 +101,14 @@ class RedisLedger:
         run_id: str,
         ceilings: Ceilings = Ceilings(),  # noqa: B008  # frozen
         tags: Mapping[str, str] | None = None,
-        patience_seconds: float = PATIENCE_SECONDS,
+        patience_seconds: float | None = None,
     ) -> None:
         self._base = base_key(namespace)
         self._run_id = run_id
         self._ceilings = ceilings
         self._tags = dict(tags or {})
-        self._server = LedgerServer(address, patience_seconds=patience_seconds)
+        self._recording_patience = patience_seconds or RECORDING_PATIENCE_SECONDS
+        self._server = LedgerServer(address, patience_seconds=patience_seconds or PATIENCE_SECONDS)
         try:
             self._server.refuse_forgetful()
         except LedgerError:
@@ -162,7 +165,10 @@ class RedisLedger:
             "forget_from": FORGET_FROM,
         }
         token = secrets.token_hex(12)
-        (reply,) = self._server.ask([["EVAL", EXCHANGE, "1", self._base, token, json.dumps(batch)]])
+        (reply,) = self._server.ask(
+            [["EVAL", EXCHANGE, "1", self._base, token, json.dumps(batch)]],
+            patience_seconds=self._recording_patience,
+        )
         said = as_text(reply)
         if said.startswith("!"):
             why, _, id_ = said[1:].partition(" ")

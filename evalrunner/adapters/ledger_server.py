@@ -19,7 +19,11 @@ from evalrunner.adapters.server_address import ServerAddress
 from evalrunner.errors import LedgerError
 
 PATIENCE_SECONDS: Final = 5.0
-"""How long a server may be gone before nothing more can be paid."""
+"""How long a server may be gone when somebody opens or reads its ledger."""
+
+RECORDING_PATIENCE_SECONDS: Final = 60.0
+"""How long it may be gone or busy before nothing more can be paid. While sixteen runs with 256 calls in
+flight each reserved on one server, some waited for longer than the 5 s that do for a look."""
 
 
 class LedgerServer:
@@ -37,13 +41,20 @@ class LedgerServer:
         self._pid = os.getpid()
         self._connection: RespConnection | None = None
 
-    def ask(self, commands: Sequence[Sequence[str]]) -> list[Reply]:
+    def ask(
+        self, commands: Sequence[Sequence[str]], *, patience_seconds: float | None = None
+    ) -> list[Reply]:
         """The replies, asked for again while the server is gone and patience lasts.
 
         Every command may be sent twice: scripts carry a token, and the others add what is not there.
+
+        Args:
+            commands: What is asked.
+            patience_seconds: How long the server may be gone, where it is not the usual time.
         """
         packed = [[word.encode("utf-8", "backslashreplace") for word in one] for one in commands]
-        deadline = time.monotonic() + self._patience
+        patience = self._patience if patience_seconds is None else patience_seconds
+        deadline = time.monotonic() + patience
         with self._lock:
             replies = self._patiently(packed, deadline)
         for reply in replies:

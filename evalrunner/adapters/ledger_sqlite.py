@@ -40,7 +40,6 @@ from evalrunner.adapters.ledger_rows import (
 )
 from evalrunner.adapters.ledger_schema import ADD_RUN
 from evalrunner.adapters.ledger_sums import Sums, chunks, marks
-from evalrunner.adapters.sqlite_file import BUSY_SECONDS
 from evalrunner.engine.ports import (
     Attempt,
     LedgerDay,
@@ -55,6 +54,11 @@ from evalrunner.errors import LedgerError
 from evalrunner.values.ceilings import Ceilings, month_scope, scopes
 from evalrunner.values.money import Picodollars
 from evalrunner.values.spending import SpendCell
+
+LEDGER_BUSY_SECONDS: Final = 60.0
+"""How long a ledger waits for its file. SQLite serves whoever asks in the right moment: with sixteen runs
+that write as fast as they can, one waited in vain for longer than the 5 s that do for a cache, and had to
+stop paying."""
 
 _STATUSES: Final = frozenset(("ok", "error", "possibly_paid"))
 _NO_SUMS: Final = (0, 0, 0, 0)
@@ -106,7 +110,7 @@ class SqliteLedger:
         run_id: str,
         ceilings: Ceilings = Ceilings(),  # noqa: B008  # frozen
         tags: Mapping[str, str] | None = None,
-        busy_seconds: float = BUSY_SECONDS,
+        busy_seconds: float = LEDGER_BUSY_SECONDS,
     ) -> None:
         self._file = LedgerFile(path, busy_seconds=busy_seconds)
         self._run_id = run_id

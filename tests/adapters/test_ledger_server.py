@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from evalrunner.adapters import ledger_redis
 from evalrunner.adapters.ledger_redis import RedisLedger
 from evalrunner.adapters.server_address import server_address
 from evalrunner.engine.ports import Attempt, Settlement
@@ -183,6 +184,26 @@ def test_nothing_is_admitted_while_the_server_is_gone(tmp_path: Path) -> None:
             opened(server.url, patience=0.3)
         server.restart()
         assert ledger.reserve([attempt("a", 1)]) == [True]
+        ledger.close()
+
+
+def test_a_call_waits_for_a_busy_server_for_longer_than_a_look(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ledger_redis, "PATIENCE_SECONDS", 0.3)
+    with running(tmp_path) as server:
+        ledger = RedisLedger(server_address(server.url), namespace="n", run_id="r")
+        server.pause()
+        try:
+            with pytest.raises(LedgerError, match="does not answer in time"):
+                ledger.spent("r")
+            resumed = threading.Timer(1.0, server.resume)
+            resumed.start()
+            assert ledger.reserve([attempt("a", 1)]) == [True]
+            resumed.join()
+        finally:
+            server.resume()
+        assert len(list(ledger.attempts("r"))) == 1
         ledger.close()
 
 

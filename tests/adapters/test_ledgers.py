@@ -18,6 +18,7 @@ from evalrunner.adapters import ledger_past
 from evalrunner.adapters.ledger_redis import RedisLedger
 from evalrunner.adapters.ledger_sqlite import SqliteLedger
 from evalrunner.adapters.server_address import server_address
+from evalrunner.adapters.sqlite_file import BUSY_SECONDS
 from evalrunner.engine.ports import (
     Attempt,
     LedgerDay,
@@ -498,6 +499,15 @@ def path(tmp_path: Path) -> Path:
 def opened(path: Path, run: str = "r", limit: int | None = None) -> SqliteLedger:
     ceilings = Ceilings() if limit is None else limited(limit)
     return SqliteLedger(path, run_id=run, ceilings=ceilings, busy_seconds=0.1)
+
+
+def test_a_ledger_waits_for_its_file_for_longer_than_a_cache(path: Path) -> None:
+    """Sixteen busy processes starve one for more than 5 s; see ``tests/ceilings``."""
+    ledger = SqliteLedger(path, run_id="r")
+    with ledger._file.transaction(write=False) as connection:
+        (milliseconds,) = connection.execute("PRAGMA busy_timeout").fetchone()
+    assert milliseconds >= 10 * 1000 * BUSY_SECONDS
+    ledger.close()
 
 
 def test_attempts_come_back_as_they_were_recorded(path: Path) -> None:
