@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections import Counter
 from decimal import Decimal
 from typing import Any
@@ -200,3 +201,68 @@ def test_warn_only_forgives_the_cost_gate_but_not_the_ceiling(
     report = workspace.run(max_usd=from_usd("0.15"), warn_only=True)
     assert report.run.exit_code == 8
     assert spent(workspace, report.run.id) <= from_usd("0.15")
+
+
+def amounts(workspace: Workspace, name: str) -> dict[str, Any]:
+    """What the summary of a run's document says."""
+    summary: dict[str, Any] = json.loads((workspace.root / f"out/{name}.json").read_bytes())[
+        "summary"
+    ]
+    return summary
+
+
+@pytest.mark.parametrize("where", ["run", "suite", "month"])
+def test_two_shells_at_once_pass_no_ceiling_and_lose_nothing(
+    workspace: Workspace, provider: FakeProvider, where: str
+) -> None:
+    cost = {"cost": {"max_usd_per_month": "0.15"}} if where == "month" else {}
+    suite = {"max_usd": "0.15"} if where == "suite" else {}
+    flags = ["--max-usd", "0.15"] if where == "run" else []
+    priced(workspace, provider, **cost)
+    for name in ("one", "two"):
+        workspace.suite(name, n=300, prompts=[f"{name} {{{{q}}}}"], checks=CHECKS, **suite)
+
+    shells = [
+        workspace.start(
+            "run", f"suites/{name}.yaml", "--no-preflight", "-o", f"out/{name}.json", *flags
+        )
+        for name in ("one", "two")
+    ]
+    ends = [shell.communicate(timeout=60) for shell in shells]
+    assert [shell.returncode for shell in shells] == [8, 8], ends
+
+    found = [amounts(workspace, name) for name in ("one", "two")]
+    assert sum(one["passed"] for one in found) == len(provider.requests)
+    paid = [from_usd(one["cost"]["incurred_usd"]) for one in found]
+    assert sum(paid) == len(provider.requests) * CALL
+    most = from_usd("0.15")
+    assert max(paid) <= most
+    assert where != "month" or most - from_usd("0.12") < sum(paid) <= most
+
+    workspace.write("evalrunner.yaml", {**workspace.config, "cost": {}})
+    for name in ("one", "two"):
+        workspace.suite(name, n=300, prompts=[f"{name} {{{{q}}}}"], checks=CHECKS)
+    assert outcomes(workspace.run()) == {"passed": 600}
+    assert len(provider.requests) == 600, "what was paid is not paid again"
+
+
+@pytest.mark.kill
+def test_one_crash_does_not_block_a_month(workspace: Workspace) -> None:
+    """What a killed run had reserved is told as possibly paid, and the gate and the next run go on."""
+    with FakeProvider("ok", latency_seconds=0.05) as provider:
+        production = [{"source": "fixed", "usd_per_month": 100_000}]
+        priced(workspace, provider, cost={"max_usd_per_month": 50, "production": production})
+        workspace.suite(n=200, checks=CHECKS)
+        shell = workspace.start("run", "--no-preflight", "-j", "8")
+        deadline = time.monotonic() + 60
+        while len(provider.requests) < 60:
+            assert time.monotonic() < deadline, "the run does not come on"
+            time.sleep(0.005)
+        shell.kill()
+        shell.communicate()
+        shown = json.loads(workspace.program("ledger", "show", "--json").stdout)
+        assert Decimal(shown["total"]["possibly_paid_usd"]) >= 8 * Decimal("0.1")
+
+        gate = workspace.program("gate")
+        assert gate.returncode == 0, gate.stdout + gate.stderr
+        assert workspace.run(max_concurrency=8).run.exit_code == 0
