@@ -87,6 +87,10 @@ damage: $(VENV)/dev.stamp ## flip, cut and swap bytes of stores, ledgers and doc
 kill: $(VENV)/dev.stamp ## kill -9 at any moment, then look at what is left
 	$(BIN)/python -m pytest -m kill --campaign $(PYTEST)
 
+.PHONY: ceilings
+ceilings: $(VENV)/dev.stamp ## 10,000 random schedules of processes, kills and spending: some 20 minutes
+	$(BIN)/python -m pytest tests/ceilings -m ceilings --campaign $(PYTEST)
+
 .PHONY: versions
 versions: $(VENV)/dev.stamp ## the pytest plugin under every Python and pytest that is here
 	$(BIN)/python tests/pytest_plugin/versions.py $(UV) $(PYTEST)
