@@ -70,8 +70,10 @@ class SuiteBuilder:
             repeat=RepeatSpec(n=file.repeat.n, required=file.repeat.required),
             routing=None if file.routing is None else file.routing.routing(project.routing),
             threshold=file.threshold,
-            tools=self._read(file.tools, ("tools",)),
-            response_format=self._read(file.response_format, ("response_format",)),
+            tools=self._shaped("tools", file.tools, list, "a list of tools"),
+            response_format=self._shaped(
+                "response_format", file.response_format, dict, "a mapping"
+            ),
             vars={key: _json(value) for key, value in file.vars.items()},
             tags=file.tags,
             max_usd=None if file.max_usd is None else Picodollars(file.max_usd),
@@ -176,6 +178,13 @@ class SuiteBuilder:
 
     def _read(self, value: object, path: Path) -> Json:
         return self._try(path, lambda: self.references.value(_json(value)))
+
+    def _shaped(self, name: str, value: object, shape: type, words: str) -> Json:
+        """What a provider would refuse in the middle of a run is refused here."""
+        found = self._read(value, (name,))
+        if found is not None and not isinstance(found, shape):
+            self._say(f"{name}: this must be {words}, or a file:// that holds one", (name,))
+        return found
 
     def _try(self, path: Path, build: Callable[[], T]) -> T | None:
         """The thing built, or ``None`` and what is wrong with it among the problems."""

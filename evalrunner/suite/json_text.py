@@ -74,7 +74,7 @@ def parse_json(text: str, file: str) -> Document:
     try:
         json.loads(text, parse_int=str, parse_float=str, parse_constant=refuse_constant)
     except json.JSONDecodeError as error:
-        message = f"this is not JSON: {error.msg}"
+        message = f"this is not JSON: {error.msg.removesuffix(' at')}"
         raise builder.error(message, error.lineno, error.colno) from None
     except RecursionError:
         pass  # the walk below says where it became too deep
@@ -154,5 +154,10 @@ def _children(value: Json) -> list[Json]:
 def json_problem(error: ValueError, file: str, line: int) -> Problem:
     """What was wrong with one line of JSON, as a problem of its file."""
     if isinstance(error, json.JSONDecodeError):
-        return Problem(f"this is not JSON: {error.msg}", file=file, line=line, column=error.colno)
+        return Problem(
+            f"this is not JSON: {error.msg.removesuffix(' at')}",
+            file=file,
+            line=line,
+            column=error.colno,
+        )
     return Problem(str(error), file=file, line=line)

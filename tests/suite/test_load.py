@@ -222,3 +222,20 @@ def test_schema_describes_the_suite() -> None:
     properties = suite_schema()["properties"]
     assert isinstance(properties, dict)
     assert {"prompts", "golden", "target", "checks", "gate", "repeat"} <= set(properties)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        ("tools", "search", "tools: this must be a list"),
+        ("response_format", "3", "must be a mapping"),
+    ],
+)
+def test_what_a_provider_would_refuse_is_refused_here(
+    load: Load, field: str, value: str, words: str
+) -> None:
+    with pytest.raises(LoadError) as caught:
+        load(f"prompts: [hi]\n{field}: {value}\n")
+    (problem,) = caught.value.problems
+    assert words in problem.message
+    assert problem.line == 2
