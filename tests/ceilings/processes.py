@@ -165,17 +165,19 @@ def play(fleet: Fleet, place: str, seed: int, folder: Path, *, figures: Figures)
     ends = folder / f"{seed}.ends"
     schedule = real_schedule(seed, None)
     server, dooms = Server(schedule), _dooms(schedule)
-    with FakeProvider(server) as provider, closing(opened(place, schedule, "reader")) as ledger:
-        job = {
-            "seed": seed,
-            "place": place,
-            "base_url": provider.base_url,
-            "processes": len(schedule.members),
-            "ends": str(ends),
-        }
-        ids = fleet.start(job)
-        _let_live_and_die(fleet, ids, dooms, server, ledger, schedule, figures)
-        codes = fleet.codes()
+    with closing(opened(place, schedule, "reader")) as ledger:
+        with FakeProvider(server) as provider:
+            job = {
+                "seed": seed,
+                "place": place,
+                "base_url": provider.base_url,
+                "processes": len(schedule.members),
+                "ends": str(ends),
+            }
+            ids = fleet.start(job)
+            _let_live_and_die(fleet, ids, dooms, server, ledger, schedule, figures)
+            codes = fleet.codes()
+        # The provider has hung up: what the dead had sent is billed by now, and nothing comes after.
         assert set(codes) <= {0, -signal.SIGKILL}, codes
         assert not server.wrong, server.wrong[:5]
         reconcile(schedule, ledger, server.bills, figures)
