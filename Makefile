@@ -88,7 +88,7 @@ kill: $(VENV)/dev.stamp ## kill -9 at any moment, then look at what is left
 	$(BIN)/python -m pytest -m kill --campaign $(PYTEST)
 
 .PHONY: ceilings
-ceilings: $(VENV)/dev.stamp ## 10,000 random schedules of processes, kills and spending: some 20 minutes
+ceilings: $(VENV)/dev.stamp ## 10,000 random schedules of processes, kills and spending: some 40 minutes
 	$(BIN)/python -m pytest tests/ceilings -m ceilings --campaign $(PYTEST)
 
 .PHONY: versions
