@@ -72,7 +72,7 @@ class Editor:
             frame,
             cases=tuple(edited.get(id(case), case) for case in report.cases),
             misses=self._misses.groups,
-            summary=report.summary and report.summary + _causes(edited.values()),
+            summary=report.summary and report.summary - _causes(left) + _causes(edited.values()),
         )
 
     def document(self, report: RunReport) -> bytes:
@@ -92,7 +92,7 @@ class Editor:
 
 
 def _causes(cases: Iterable[CaseResult]) -> Summary:
-    """The causes that were noted after the cases had been added up."""
+    """The causes that are noted in these cases, added up."""
     counts: dict[str, Counter[str]] = {}
     for case in cases:
         causes = (one.record.miss_cause for one in case.records if is_miss(one.record))
