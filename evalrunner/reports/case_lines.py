@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Sequence
-from typing import Final
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Final, overload
 
 from evalrunner.reports.document import document_of
 from evalrunner.reports.document_read import from_json
@@ -17,9 +18,11 @@ from evalrunner.values.dataclass import dataclass
 from evalrunner.values.result import CaseResult
 
 _CASES: Final = b',"cases":[\n'
+_BETWEEN: Final = b",\n"
 _END: Final = b"\n]}\n"
 _ID: Final = b'{"id":"'
 _AMOUNT: Final = rb'(?:"[^"]*"|null)'
+_ASKED: Final = b'"cached":false,"fingerprint":"'
 _PAID: Final = re.compile(
     rb'"cached":false,("fingerprint":"[^"]*"),"attempts":\d+,"incurred_usd":'
     + _AMOUNT
@@ -35,13 +38,65 @@ _PLACE_END: Final = b'},"description":'
 _FINGERPRINT: Final = re.compile(rb'"fingerprint":"([^"]+)"')
 
 
+class Lines(Sequence[bytes]):
+    """The case lines of a text, each cut out when it is asked for.
+
+    Args:
+        text: All of them, with a comma and a line end between two.
+        starts: Where each begins, and where one after the last would.
+        instead: Those that read otherwise now, by number and in that order.
+    """
+
+    __slots__ = ("_instead", "_starts", "_text")
+
+    def __init__(
+        self, text: bytes, starts: Sequence[int], instead: Mapping[int, bytes] | None = None
+    ) -> None:
+        self._text, self._starts, self._instead = text, starts, instead or {}
+
+    def __len__(self) -> int:
+        return len(self._starts) - 1
+
+    @overload
+    def __getitem__(self, at: int) -> bytes: ...
+    @overload
+    def __getitem__(self, at: slice) -> list[bytes]: ...
+    def __getitem__(self, at: int | slice) -> bytes | list[bytes]:
+        if isinstance(at, slice):
+            return [self[number] for number in range(*at.indices(len(self)))]
+        number = range(len(self))[at]
+        found = self._instead.get(number)
+        return self._text[self._span(number, number + 1)] if found is None else found
+
+    def blocks(self, first: int, after: int) -> Iterator[bytes | memoryview]:
+        """The lines from one number up to another, as few pieces that join like lines."""
+        text = memoryview(self._text)
+        for number in (number for number in self._instead if first <= number < after):
+            if first < number:
+                yield text[self._span(first, number)]
+            yield self._instead[number]
+            first = number + 1
+        if first < after:
+            yield text[self._span(first, after)]
+
+    def _span(self, first: int, after: int) -> slice:
+        return slice(self._starts[first], self._starts[after] - len(_BETWEEN))
+
+
 @dataclass(frozen=True, slots=True)
 class CaseLines:
     """The head and the case lines of a document, and the document itself."""
 
     head: bytes
-    lines: Sequence[bytes]
+    lines: Lines
     document: bytes
+
+    def only(self, numbers: Iterable[int]) -> CaseLines:
+        """The same document with no other lines than these."""
+        document = document_of(self.head, [self.lines[number] for number in numbers])
+        found = case_lines(document, paid=0)
+        assert found is not None  # it was just written so
+        return found
 
     def cases(self, numbers: Iterable[int]) -> Sequence[CaseResult]:
         """The cases of some lines."""
@@ -71,12 +126,41 @@ def case_lines(document: bytes, *, paid: int) -> CaseLines | None:
     start = document.find(_CASES)
     if start < 0 or not document.endswith(_END):
         return None
-    body = document[start + len(_CASES) : -len(_END)]
-    if paid:
-        body, count = _PAID.subn(_FROM_STORE, body)
-        if count != paid:
-            return None
-    return CaseLines(document[:start] + b"}", body.split(b",\n"), document)
+    first, end = start + len(_CASES), len(document) - len(_END)
+    starts = _starts(document, first, end)
+    instead = _from_store(Lines(document, starts), _asked(document, first, end, starts), paid)
+    if instead is None:
+        return None
+    return CaseLines(document[:start] + b"}", Lines(document, starts, instead), document)
+
+
+def _starts(document: bytes, first: int, end: int) -> list[int]:
+    """Where each line begins, and where another one would."""
+    starts = [first] if first < end else []
+    at = document.find(b"\n", first, end)  # one byte is found many times faster than two
+    while at >= 0:
+        starts.append(at + 1)
+        at = document.find(b"\n", at + 1, end)
+    return [*starts, end + len(_BETWEEN)]
+
+
+def _asked(document: bytes, first: int, end: int, starts: Sequence[int]) -> Iterable[int]:
+    """The numbers of the lines in which an answer was asked for, in their order."""
+    at = document.find(_ASKED, first, end)
+    while at >= 0:
+        number = bisect_right(starts, at) - 1
+        yield number
+        at = document.find(_ASKED, starts[number + 1], end)
+
+
+def _from_store(lines: Lines, asked: Iterable[int], paid: int) -> dict[int, bytes] | None:
+    """What these lines are once the store answers; ``None`` unless that changes so many accounts."""
+    instead: dict[int, bytes] = {}
+    total = 0
+    for number in asked if paid else ():
+        instead[number], count = _PAID.subn(_FROM_STORE, lines[number])
+        total += count
+    return instead if total == paid else None
 
 
 def paid_accounts(case: CaseResult) -> int:

@@ -45,9 +45,9 @@ def to_json(report: RunReport) -> bytes:
     return document_of(head(report), map(case_line, report.cases))
 
 
-def document_of(head_json: bytes, lines: Iterable[bytes]) -> bytes:
+def document_of(head_json: bytes, lines: Iterable[bytes | memoryview]) -> bytes:
     """A document of its head (:func:`head`) and its case lines (:func:`case_line`)."""
-    parts = [head_json[:-1], _CASES, b"\n"]
+    parts: list[bytes | memoryview] = [head_json[:-1], _CASES, b"\n"]
     for line in lines:
         parts += (line, b",\n")
     if len(parts) > 3:

@@ -43,13 +43,13 @@ def to_plain(value: object) -> object:
         return [kind.__name__, value.value]
     if isinstance(value, (tuple, list)) and kind in (tuple, list):
         return [kind.__name__, *map(to_plain, value)]
-    if isinstance(value, Mapping):
-        return {_text(key): to_plain(item) for key, item in value.items()}
-    if isinstance(value, (Decimal, Path)):
-        return ["Decimal" if isinstance(value, Decimal) else "Path", str(value)]
     if is_dataclass(value) and KINDS.get(kind.__name__) is kind:
         parts = {field.name: to_plain(getattr(value, field.name)) for field in fields(value)}
         return [kind.__name__, parts]
+    if isinstance(value, Mapping):  # a slow question, where the answer is no
+        return {_text(key): to_plain(item) for key, item in value.items()}
+    if isinstance(value, (Decimal, Path)):
+        return ["Decimal" if isinstance(value, Decimal) else "Path", str(value)]
     raise ValueError(f"{kind.__name__} has no plain form")
 
 

@@ -12,9 +12,7 @@ import os
 from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
-from hashlib import sha256
 from itertools import compress
-from pathlib import Path
 from typing import Any, Final
 
 from evalrunner.adapters.state_dir import NAME
@@ -36,6 +34,7 @@ from evalrunner.values.result import RunReport
 from evalrunner.values.spec import Golden
 from evalrunner.verdict.summary import summarise
 from evalrunner.wiring.command import Command
+from evalrunner.wiring.meanwhile import DigestMeanwhile
 from evalrunner.wiring.remember import models_of
 from evalrunner.wiring.rows_record import RowsRecord, SuiteRows, record_key, settings_of, stored
 from evalrunner.wiring.store_mark import identity_of, mark_of
@@ -119,20 +118,39 @@ class Reuse:
         new: dict[tuple[str, int], list[bytes]] = {}
         for case in report.cases:
             new.setdefault((case.case.suite, case.case.row), []).append(case_line(case))
-        lines: list[bytes] = []
+        lines: list[bytes | memoryview] = []
         for one in self.suites:
             name = one.loaded.suite.name
             file = json.dumps(one.loaded.goldens.files[0].path).encode()
-            for row, number in enumerate(one.lines.numbers):
+            after = 0
+            for row in self._unsteady(one):
+                lines += self._steady_lines(one, after, row)
+                after = row + 1
                 first = one.kept.get(row)
                 if first is None:
                     lines += new[name, row]
                     continue
+                at = one.lines.numbers[row]
                 found = self.earlier.lines[first : first + one.cases_per_row]
-                if one.steady is None or first != one.steady + row * one.cases_per_row:
-                    found = [moved(line, row=row, file=file, source_line=number) for line in found]
-                lines += found
+                lines += [moved(line, row=row, file=file, source_line=at) for line in found]
+            lines += self._steady_lines(one, after, len(one.lines.numbers))
         return document_of(head(report), lines)
+
+    def _unsteady(self, one: SuiteReuse) -> Iterator[int]:
+        """The rows whose case lines are not to be found where their rows would have them."""
+        each = one.cases_per_row
+        for row in range(len(one.lines.numbers)):
+            if one.steady is None or one.kept.get(row) != one.steady + row * each:
+                yield row
+
+    def _steady_lines(
+        self, one: SuiteReuse, first: int, after: int
+    ) -> Iterable[bytes | memoryview]:
+        """The case lines of rows that kept their places, from one row up to another."""
+        if first >= after or one.steady is None:
+            return ()
+        each, start = one.cases_per_row, one.steady
+        return self.earlier.lines.blocks(start + first * each, start + after * each)
 
     @property
     def compares(self) -> bool:
@@ -165,7 +183,8 @@ class Reuse:
         for one in self.suites:
             for first in one.kept.values():
                 rest[first : first + one.cases_per_row] = bytes(one.cases_per_row)
-        return CaseLines(self.earlier.head, list(compress(self.earlier.lines, rest)), b"")
+        left = compress(range(len(rest)), rest)
+        return self.earlier.only(left)
 
     @cached_property
     def ids(self) -> frozenset[str]:
@@ -203,11 +222,16 @@ def find_reuse(
     folder = str(state / "cache")
     if mark is None or record.store != identity_of(project, mark, folder, os.environ):
         return None
-    earlier = _earlier(state / "runs", record)
-    if earlier is None:
+    try:
+        document = (state / "runs" / f"{record.run_id}.json").read_bytes()
+    except OSError:
         return None
-    suites = _suites(command, project, loaded, record, len(earlier.lines))
-    return None if suites is None else Reuse(record, earlier, suites)
+    digest = DigestMeanwhile(document)
+    earlier = case_lines(document, paid=record.paid)
+    suites = _suites(command, project, loaded, record, len(earlier.lines)) if earlier else None
+    if earlier is None or suites is None or digest.hexdigest() != record.sha256:
+        return None  # the document is not what was recorded
+    return Reuse(record, earlier, suites)
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,17 +274,6 @@ class KeptAnswers(Container[Fingerprint]):
                 return False
             self._found = fingerprints_in(self._lines())
         return key in self._found
-
-
-def _earlier(runs: Path, record: RowsRecord) -> CaseLines | None:
-    """The case lines of the run that was recorded, if its document is still what was written."""
-    try:
-        document = (runs / f"{record.run_id}.json").read_bytes()
-    except OSError:
-        return None
-    if sha256(document).hexdigest() != record.sha256:
-        return None
-    return case_lines(document, paid=record.paid)
 
 
 def _suites(

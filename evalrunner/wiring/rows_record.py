@@ -6,10 +6,9 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
-from evalrunner.adapters.state_dir import NAME, StateDir
+from evalrunner.adapters.state_dir import NAME
 from evalrunner.adapters.unchanged_file import write_record
 from evalrunner.reports.case_lines import paid_accounts
 from evalrunner.suite.loaded import LoadedSuite
@@ -160,6 +159,7 @@ def settings_of(
 def remember_rows(
     command: Command,
     report: RunReport,
+    document_sha256: str,
     *,
     opened: Opened,
     assembly: Assembly,
@@ -179,28 +179,20 @@ def remember_rows(
     if mark and (not identity or store.stats().degraded):
         return
     suites = _suites(project, loaded, report.cases, reuse)
-    document = _digest_of_document(state, report)
-    if suites is None or document is None:
+    if suites is None:
         return
     record = RowsRecord(
         settings=settings_of(command, project, loaded),
         models=models_of(assembly),
         store=identity,
         run_id=report.run.id,
-        sha256=document,
+        sha256=document_sha256,
         paid=sum(map(paid_accounts, report.cases)),
         suites=suites,
         summary=_sums(report.cases, suites, reuse),
         known=known_form(project, loaded),
     )
     write_record(str(state.cache), key, record.as_json())
-
-
-def _digest_of_document(state: StateDir, report: RunReport) -> str | None:
-    try:
-        return sha256((state.runs / f"{report.run.id}.json").read_bytes()).hexdigest()
-    except OSError:
-        return None
 
 
 def _suites(

@@ -22,6 +22,7 @@ from evalrunner.wiring.command import Command
 from evalrunner.wiring.editor import Editor
 from evalrunner.wiring.known_project import known_project
 from evalrunner.wiring.loading import load
+from evalrunner.wiring.meanwhile import HashedDocument
 from evalrunner.wiring.misses import circumstances, known_cause
 from evalrunner.wiring.opening import Opened, open_run
 from evalrunner.wiring.past_runs import failed_in, load_run
@@ -106,12 +107,16 @@ def _run_and_keep(
     changed: Sequence[EvalCase] | None = None,
 ) -> RunReport:
     report, editor = _run(command, opened, assembly, progress, reuse=reuse, changed=changed)
-    shown = keep(opened, report, editor, reuse.document if reuse else editor.document)
+    document = HashedDocument(reuse.document if reuse else editor.document)
+    shown = keep(opened, report, editor, document)
+    written = shown.document is not None
     if not (reuse or command.copies_document):
         shown = replace(shown, document=None)  # as large as all cases together
     remember_uses(shown, state=opened.state, store=opened.store, reuse=reuse)
     remember(command, shown, opened=opened, assembly=assembly)
-    remember_rows(command, shown, opened=opened, assembly=assembly, reuse=reuse)
+    if written:
+        digest = document.hexdigest()
+        remember_rows(command, shown, digest, opened=opened, assembly=assembly, reuse=reuse)
     return shown
 
 
