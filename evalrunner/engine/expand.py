@@ -91,7 +91,7 @@ class Expansion:
                     if takes(ref):
                         yield self._case(ref, variant, golden)
             except TemplateError as error:
-                problems.append(_of_row(error.problem, golden))
+                problems.append(of_row(error.problem, golden))
             except LoadError as error:
                 problems.extend(error.problems)
             if len(problems) >= MOST_PROBLEMS:
@@ -191,7 +191,7 @@ def sent_params(params: Mapping[str, Json]) -> Mapping[str, Json]:
     return {"max_tokens": DEFAULT_MAX_TOKENS, **params}
 
 
-def _of_row(problem: Problem, golden: Golden) -> Problem:
+def of_row(problem: Problem, golden: Golden) -> Problem:
     """The same problem with the row that shows it."""
     where = f"{golden.source.file}:{golden.source.line}" if golden.source.file else "the suite"
     return Problem(

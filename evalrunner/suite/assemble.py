@@ -88,8 +88,10 @@ class SuiteBuilder:
         for index, item in enumerate(file.prompts):
             path: Path = ("prompts", index) if wrapped else ("prompts",)
             prompt = self._try(path, partial(self._prompt, item, index, path))
-            if prompt is not None:
-                self._try(path, partial(PromptTemplate, prompt))
+            if prompt is None:
+                continue
+            compiled = self._try(path, partial(PromptTemplate, prompt))
+            if compiled is not None:
                 prompts.append(prompt)
         for index, label in _twice([prompt.label for prompt in prompts]):
             self._say(f"the label {label!r} is given twice", ("prompts", index))

@@ -30,10 +30,10 @@ from evalrunner.suite.endpoints import (
 from evalrunner.suite.files import read_file
 from evalrunner.suite.problems import sorted_problems
 from evalrunner.suite.root import CONFIG_NAME, find_root, toml_section
+from evalrunner.suite.salvage import salvaged
 from evalrunner.suite.spend_sources import same_bill, spend_specs
 from evalrunner.suite.suggest import did_you_mean
 from evalrunner.suite.tree import Document, Mark, plain
-from evalrunner.suite.validate import validated
 from evalrunner.values.exchange import Json
 from evalrunner.values.money import Picodollars, Price
 from evalrunner.values.project import (
@@ -75,9 +75,16 @@ def _configured(root: Path, path: Path) -> Project:
     document = _document(read)
     if document.value is None:
         return Project(root=root, config_path=path, files=(read,))
-    file = validated(ConfigFile, document)
+    found = salvaged(ConfigFile, document, stand_ins={})
+    file = found.value
+    if file is None:
+        raise LoadError(found.problems)
     models = {name: _endpoint(name, entry, document) for name, entry in file.models.items()}
-    _refuse_contradictions(file, models, document)
+    problems = found.problems + _contradictions(file, document)
+    if "models" not in found.touched:
+        problems += _tier_problems(file.tiers, models, document)
+    if problems:
+        raise LoadError(sorted_problems(problems))
     return Project(
         root=root,
         config_path=path,
@@ -147,17 +154,12 @@ def _price(provider: str, entry: ModelEntry) -> Price | None:
     return Price(source=LOCAL) if provider == LOCAL else None
 
 
-def _refuse_contradictions(
-    file: ConfigFile, models: Mapping[str, Endpoint], document: Document
-) -> None:
-    problems = [
-        *_tier_problems(file.tiers, models, document),
+def _contradictions(file: ConfigFile, document: Document) -> list[Problem]:
+    return [
         *_model_problems(file.models, document),
         *_gate_problems(file.cost.gate, document),
         *_spend_problems(file.cost, document),
     ]
-    if problems:
-        raise LoadError(sorted_problems(problems))
 
 
 def _tier_problems(

@@ -93,6 +93,10 @@ class GoldenSource:
         if found is None:
             raise LoadError([self._no_row()])
 
+    def good_rows(self) -> Iterator[Golden]:
+        """The rows with nothing wrong in them, in their order."""
+        return (found for found in self._read() if not isinstance(found, Problem))
+
     def problems(self) -> list[Problem]:
         """What is wrong with the rows, ids given twice included; at most a hundred findings."""
         problems: list[Problem] = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from evalrunner.errors import ConfigError, LoadError, Problem
@@ -17,10 +18,27 @@ from evalrunner.suite.labels import checked_label
 from evalrunner.suite.loaded import LoadedSuite
 from evalrunner.suite.problems import sorted_problems
 from evalrunner.suite.references import References
+from evalrunner.suite.salvage import Salvage, salvaged
 from evalrunner.suite.spec import SuiteFile
-from evalrunner.suite.validate import validated
+from evalrunner.suite.tree import Document
+from evalrunner.values.dataclass import dataclass
 from evalrunner.values.project import FileRead, Project
 from evalrunner.values.spec import Suite
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """One suite file, as far as it can be read.
+
+    Attributes:
+        problems: All that is wrong with it, but for its rows. Where there is none, the suite is whole.
+        loaded: The suite, without the parts that are wrong; ``None`` where nothing can be made of it.
+        has_rows: Whether its rows and variables are those that it names.
+    """
+
+    problems: list[Problem]
+    loaded: LoadedSuite | None = None
+    has_rows: bool = True
 
 
 def load_suites(
@@ -38,14 +56,10 @@ def load_suites(
     Raises:
         LoadError: All problems of all files, by file and line.
     """
-    loaded: list[LoadedSuite] = []
-    problems: list[Problem] = []
-    for path in paths:
-        try:
-            loaded.append(_load(project, path, offline=offline))
-        except LoadError as error:
-            problems += error.problems
-    problems += _names_given_twice(loaded)
+    readings = [read_suite(project, path, offline=offline) for path in paths]
+    problems = [problem for reading in readings for problem in reading.problems]
+    loaded = [one.loaded for one in readings if one.loaded is not None and not one.problems]
+    problems += names_given_twice(loaded)
     if check_rows or problems:  # once something is wrong, all of it is told
         problems += _row_problems(loaded)
     if problems:
@@ -71,39 +85,63 @@ def _row_problems(loaded: Iterable[LoadedSuite]) -> list[Problem]:
     return problems
 
 
-def _load(project: Project, path: Path, *, offline: bool) -> LoadedSuite:
+def read_suite(project: Project, path: Path, *, offline: bool) -> Reading:
+    """A suite file with all that is wrong with it; no row is looked at."""
     name = name_below(project.root, path)
     try:
         read = read_file(project.root, path)
+        document = parse_document(read)
+    except LoadError as error:
+        return Reading(problems=error.problems)
     except ConfigError as error:
-        raise LoadError([Problem(error.message, file=name, line=1, hint=error.hint)]) from None
-    document = parse_document(read)
+        return Reading(problems=[Problem(error.message, file=name, line=1, hint=error.hint)])
     if document.value is None:
-        raise document.error("this suite is empty", hint="it needs prompts")
-    file = validated(SuiteFile, document)
-    references = References(project.root, path)
-    builder = SuiteBuilder(document, references)
+        problem = document.problem("this suite is empty", hint="it needs prompts")
+        return Reading(problems=[problem])
+    found = salvaged(SuiteFile, document, stand_ins={"prompts": ["-"]})
+    if found.value is None:
+        return Reading(problems=found.problems)
+    own = FileRead(path=read.path, sha256=read.sha256)
+    return _reading(project, path, own, found, found.value, offline=offline)
+
+
+def _reading(
+    project: Project,
+    path: Path,
+    own: FileRead,
+    found: Salvage[SuiteFile],
+    file: SuiteFile,
+    *,
+    offline: bool,
+) -> Reading:
+    builder = SuiteBuilder(found.document, References(project.root, path))
     suite = builder.suite(file, project, default_name=path.stem)
-    problems = builder.problems
+    if found.has_lost("target"):  # the default would be another
+        suite = replace(suite, targets=())
+    problems = found.problems + builder.problems
     problems += _name_problems(suite, builder)
     problems += _model_problems(project, suite, builder)
-    rows: RowFormat = OneEmptyRow(document.file)
+    has_rows = found.touched.isdisjoint({"golden", "vars"})
+    rows: RowFormat = OneEmptyRow(own.path)
     try:
-        rows = _rows(file, builder, FileRead(path=read.path, sha256=read.sha256), offline=offline)
-    except LoadError as error:
-        problems += error.problems
+        rows = _rows(file, builder, own, offline=offline)
     except ConfigError as error:
-        problems.append(document.problem(f"golden: {error.message}", ("golden",), hint=error.hint))
-    if problems:
-        raise LoadError(problems)
-    own = FileRead(path=read.path, sha256=read.sha256)
-    files = dict.fromkeys((own, *references.files, *rows.files))
-    return LoadedSuite(
+        has_rows = False
+        problems += _golden_problems(error, found.document)
+    files = dict.fromkeys((own, *builder.references.files, *rows.files))
+    loaded = LoadedSuite(
         suite=suite,
         files=tuple(files),
         goldens=GoldenSource(rows, builder.row_checks),
         project=project,
     )
+    return Reading(problems=problems, loaded=loaded, has_rows=has_rows)
+
+
+def _golden_problems(error: ConfigError, document: Document) -> list[Problem]:
+    if isinstance(error, LoadError):
+        return error.problems
+    return [document.problem(f"golden: {error.message}", ("golden",), hint=error.hint)]
 
 
 def _rows(file: SuiteFile, builder: SuiteBuilder, own: FileRead, *, offline: bool) -> RowFormat:
@@ -148,7 +186,8 @@ def _model_problems(project: Project, suite: Suite, builder: SuiteBuilder) -> li
     return problems
 
 
-def _names_given_twice(loaded: Iterable[LoadedSuite]) -> list[Problem]:
+def names_given_twice(loaded: Iterable[LoadedSuite]) -> list[Problem]:
+    """A problem for each suite that has the name of an earlier one."""
     first: dict[str, Suite] = {}
     problems = []
     for one in loaded:

@@ -209,6 +209,18 @@ TargetField = Annotated[
 ]
 
 
+def _golden_form(value: object) -> str | None:
+    if isinstance(value, str):
+        return "reference"
+    return "rows" if isinstance(value, list) else None
+
+
+GoldenField = Annotated[
+    Annotated[str, Tag("reference")] | Annotated[list[dict[str, AnyJson]], Tag("rows")],
+    Discriminator(_golden_form),
+]
+
+
 class GateModel(Section):
     """When the suite holds."""
 
@@ -245,7 +257,7 @@ class SuiteFile(Section):
         BeforeValidator(_prompt_list, json_schema_input_type=PromptField | list[PromptField]),
         Field(min_length=1),
     ]
-    golden: str | list[dict[str, AnyJson]] | None = None
+    golden: GoldenField | None = None
     target: Annotated[
         list[TargetField],
         BeforeValidator(_target_list, json_schema_input_type=TargetField | list[TargetField]),

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import field
+from dataclasses import field, replace
 from pathlib import Path
 
 from evalrunner.adapters.local_identity import model_file
-from evalrunner.engine.expand import MOST_PROBLEMS, Variant
+from evalrunner.engine.expand import MOST_PROBLEMS, Variant, of_row
 from evalrunner.engine.select import Selection
 from evalrunner.errors import ConfigError, LoadError, Problem, TemplateError
 from evalrunner.suite.config import load_project
 from evalrunner.suite.discover import find_suites
 from evalrunner.suite.endpoints import plain_endpoint
-from evalrunner.suite.load import load_suites
+from evalrunner.suite.load import Reading, names_given_twice, read_suite
 from evalrunner.suite.loaded import LoadedSuite
 from evalrunner.suite.problems import sorted_problems
 from evalrunner.suite.render import JsonTemplate, PromptTemplate
@@ -70,8 +70,11 @@ def check_everything(
     found = Checkup()
     project = _project(start, config, found)
     assembly = _assembly(project)
-    for one in _loaded(project, find_suites(project, names, start=start), found):
-        _check(one, assembly, found)
+    paths = find_suites(project, names, start=start)
+    readings = [read_suite(project, path, offline=True) for path in paths]
+    for reading in readings:
+        _check(reading, assembly, found)
+    found.problems += names_given_twice(one.loaded for one in readings if one.loaded)
     found.problems = sorted_problems(found.problems)
     found.warnings += undated_aliases(assembly.endpoints.values())
     found.warnings += uncached_targets(assembly.uncached)
@@ -120,46 +123,30 @@ def _assembly(project: Project) -> Assembly:
     )
 
 
-def _loaded(project: Project, paths: Sequence[Path], found: Checkup) -> list[LoadedSuite]:
-    """The suites that can be loaded; the problems of all others go into *found*."""
-    try:
-        return list(load_suites(project, paths, offline=True))
-    except LoadError as error:
-        found.problems += error.problems
-    loaded: list[LoadedSuite] = []
-    for path in paths:
-        try:
-            loaded += load_suites(project, [path], check_rows=False, offline=True)
-        except LoadError:
-            continue  # it is among the problems already
-    return loaded
-
-
-def _check(loaded: LoadedSuite, assembly: Assembly, found: Checkup) -> None:
-    suite, before = loaded.suite, len(found.problems)
+def _check(reading: Reading, assembly: Assembly, found: Checkup) -> None:
+    """Whatever is wrong with one suite, all of it; what cannot be read hides nothing else."""
+    loaded, problems = reading.loaded, [*reading.problems]
+    if loaded is None:
+        found.problems += problems
+        return
+    suite, near = loaded.suite, reading.has_rows and not loaded.goldens.remote
     rows = cases = None
+    problems += loaded.goldens.problems() if near else []
     try:
         variants = assembly.variants(suite)
-    except LoadError as error:
-        found.problems += error.problems
-        found.problems += _template_problems(loaded)
-        return
-    found.warnings += check_cautions([suite])
-    if not loaded.goldens.remote:
-        try:
+        found.warnings += check_cautions([suite])
+        if near and not problems:
             rows, cases = _counted(loaded, assembly, variants)
-        except LoadError as error:
-            found.problems += error.problems
-            return
+    except LoadError as error:
+        problems += error.problems
+    if problems:
+        found.problems += problems + (_row_problems(loaded, assembly) if near else [])
+        return
+    if cases is not None:
         found.warnings += unreachable_gate(suite, cases // (suite.repeat.n or 1))
-    if len(found.problems) == before and not _is_among(suite.path, found.problems):
-        found.suites.append(
-            CheckedSuite(path=suite.path, checks=len(suite.checks), rows=rows, cases=cases)
-        )
-
-
-def _is_among(path: str, problems: Sequence[Problem]) -> bool:
-    return any(problem.file == path for problem in problems)
+    found.suites.append(
+        CheckedSuite(path=suite.path, checks=len(suite.checks), rows=rows, cases=cases)
+    )
 
 
 def _counted(
@@ -171,30 +158,25 @@ def _counted(
     return cases // each, cases
 
 
-def _template_problems(loaded: LoadedSuite) -> list[Problem]:
-    """What cannot be filled in, in a suite whose checks or targets cannot be used either."""
+def _row_problems(loaded: LoadedSuite, assembly: Assembly) -> list[Problem]:
+    """What is wrong with good rows in their suite, where that has been found of no use already."""
     suite = loaded.suite
     problems: list[Problem] = []
-    if loaded.goldens.remote:
-        return problems
-    try:
-        templates: list[PromptTemplate | JsonTemplate] = [
-            *map(PromptTemplate, suite.prompts),
-            *(JsonTemplate(spec.value, spec.source) for spec in suite.checks),
-        ]
-        for row in loaded.goldens.rows():
-            variables = {**suite.vars, **row.vars}
-            for template in templates:
-                try:
-                    template.render(variables)
-                except TemplateError as error:
-                    problems.append(error.problem)
-            if len(problems) >= MOST_PROBLEMS:
-                break
-    except TemplateError as error:
-        problems.append(error.problem)
-    except LoadError as error:
-        problems += error.problems
+    templates: list[PromptTemplate | JsonTemplate] = [
+        *map(PromptTemplate, suite.prompts),
+        *(JsonTemplate(spec.value, spec.source) for spec in suite.checks),
+    ]
+    for row in loaded.goldens.good_rows():
+        variables = {**suite.vars, **row.vars}
+        for template in templates:
+            try:
+                template.render(variables)
+            except TemplateError as error:
+                problems.append(of_row(error.problem, row))
+        if row.checks:
+            problems += assembly.check_problems(replace(suite, checks=row.checks))
+        if len(problems) >= MOST_PROBLEMS:
+            break
     return problems
 
 

@@ -109,7 +109,9 @@ class Assembly:
                 problems.extend(error.problems)
             except ConfigError as error:
                 problems.append(_of_target(target, error))
-                problems += self._check_problems(suite, bench)
+                problems += self.check_problems(suite)
+        if not suite.targets:
+            problems += self.check_problems(suite)
         if problems:
             raise LoadError(sorted_problems(problems))
         return variants
@@ -134,10 +136,10 @@ class Assembly:
             panel=builder.build(suite.checks),
         )
 
-    def _check_problems(self, suite: Suite, bench: Bench) -> list[Problem]:
-        """What is wrong with the checks of a suite whose target is of no use."""
+    def check_problems(self, suite: Suite) -> list[Problem]:
+        """What is wrong with the checks of a suite, whatever its targets."""
         try:
-            self._builder(suite, bench).build(suite.checks)
+            self._builder(suite, self._bench()).build(suite.checks)
         except LoadError as error:
             return error.problems
         return []

@@ -104,6 +104,88 @@ def test_all_problems_of_all_files_at_once(
     assert len(found) == len(set(found))
 
 
+EVERYTHING_WRONG = """\
+promts: hi
+prompts:
+  - "Say {{word}} {{missing}}"
+  - "Say {{ word "
+  - {label: 3, text: a}
+golden: file://../golden/b.jsonl
+target: nosuch
+checks:
+  - {type: contians, value: x}
+  - {value: y}
+  - {type: equals, value: "{{nowhere}}", threshold: abc}
+  - {type: llm-rubric, value: ok, model: nobody}
+  - {type: regex, value: "("}
+gate: {min_pass_rate: 7}
+"""
+ROWS_WRONG = """\
+{"word": "1"}
+{"word":
+{"word": "2", "checks": [{"type": "levenstein"}]}
+[1]
+{"id": "x", "word": "3"}
+{"id": "x", "word": "4"}
+"""
+
+
+def test_no_problem_of_a_suite_hides_another(
+    project: CliProject, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project.write("suites/b.yaml", EVERYTHING_WRONG)
+    project.write("golden/b.jsonl", ROWS_WRONG)
+    found = "\n".join(problems(capsys))
+    for said in (
+        "suites/b.yaml:1: 'promts'",
+        "suites/b.yaml:3: 'missing' is undefined in the row of golden/b.jsonl:1",
+        "suites/b.yaml:4: unexpected end of template",
+        "suites/b.yaml:5: prompts[2].label",
+        "suites/b.yaml:7: 'nosuch'",
+        "suites/b.yaml:9: 'contians'",
+        "suites/b.yaml:10: 'checks[1].type' is missing",
+        "suites/b.yaml:11: 'nowhere' is undefined in the row of golden/b.jsonl:6",
+        "suites/b.yaml:11: checks[2].threshold",
+        "suites/b.yaml:12: 'nobody'",
+        "suites/b.yaml:13: 'regex'",
+        "suites/b.yaml:14: gate.min_pass_rate",
+        "golden/b.jsonl:2: ",
+        "golden/b.jsonl:3: 'levenstein'",
+        "golden/b.jsonl:4: ",
+        "golden/b.jsonl:6: the id 'x'",
+    ):
+        assert said in found, (said, found)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "prompts: ['{{word}}']\nvars: [1]\n",
+        "prompts: ['{{word}}']\ngolden: {a: 1}\n",
+        "prompts: ['{{word}}']\ngolden: [7]\n",
+        "prompts: ['{{word}}']\ngolden: 'file://gone.jsonl'\n",
+        "prompts: [a]\ntarget: {modle: small}\n",
+        "prompts: 7\ntarget: small\n",
+        "prompts: [a]\nchecks: 7\n",
+    ],
+)
+def test_what_cannot_be_read_is_not_blamed_on_others(
+    project: CliProject, capsys: pytest.CaptureFixture[str], text: str
+) -> None:
+    project.write("suites/b.yaml", text)
+    assert len(problems(capsys)) == 1
+
+
+def test_no_problem_of_the_configuration_hides_another(
+    project: CliProject, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = "modles: {}\ntiers: {proxy: gone}\ncost:\n  gate: {warning: 0.5, critical: 0.1}\n"
+    project.write("evalrunner.yaml", config)
+    found = "\n".join(problems(capsys))
+    for said in ("yaml:1: 'modles'", "yaml:2: tiers.proxy", "yaml:4: cost.gate"):
+        assert said in found
+
+
 def test_the_good_ones_are_named_beside_the_bad(
     project: CliProject, capsys: pytest.CaptureFixture[str]
 ) -> None:
