@@ -47,6 +47,16 @@ class EvalRunnerError(Exception):
         self.message = message
         self.hint = hint
 
+    @property
+    def advice(self) -> str:
+        """What happened and what to do about it, in one line.
+
+        Example:
+            >>> ConfigError("no suite", hint="type: evalrunner init").advice
+            'no suite (type: evalrunner init)'
+        """
+        return f"{self.message} ({self.hint})" if self.hint else self.message
+
 
 class UsageError(EvalRunnerError):
     """The command line asks for something impossible."""

@@ -38,7 +38,11 @@ def validate(suites: tuple[str, ...], config: Path | None, state_dir: Path | Non
 
 
 def _line(suite: CheckedSuite) -> str:
-    checks = f"{suite.checks} check{'s' if suite.checks != 1 else ''}"
-    if suite.rows is None:
+    from evalrunner.reports.phrases import counted
+
+    checks = counted(suite.checks, "check")
+    if suite.rows is None or suite.cases is None:
         return f"ok {suite.path}: {checks}; its rows come over the network and were not read"
-    return f"ok {suite.path}: {suite.rows:,} rows, {suite.cases:,} cases, {checks}"
+    return (
+        f"ok {suite.path}: {counted(suite.rows, 'row')}, {counted(suite.cases, 'case')}, {checks}"
+    )

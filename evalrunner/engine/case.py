@@ -89,7 +89,7 @@ def _examine(case: EvalCase, request: Request) -> Flow[CaseResult]:
     except NotAsked as refusal:
         return CaseResult(case=case.ref, outcome=Outcome.NOT_RUN, reason=refusal.reason)
     except ModelCallError as error:
-        return CaseResult(case=case.ref, outcome=Outcome.ERRORED, reason=ModelText(error.message))
+        return CaseResult(case=case.ref, outcome=Outcome.ERRORED, reason=ModelText(error.advice))
     examination = _Examination(case, request, reply)
     examination.grade_in_code()
     not_asked = yield from examination.ask_judges()
@@ -156,7 +156,7 @@ class _Examination:
         try:
             score, last = yield from flow
         except ModelCallError as error:
-            return self._errored(index, error.message)
+            return self._errored(index, error.advice)
         result = self._scored(index, score)
         return replace(
             result,

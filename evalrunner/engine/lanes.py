@@ -86,5 +86,6 @@ class Lane:
             if self._failures >= CIRCUIT_OPENS_AFTER:
                 self._closed_by = ModelCallError(
                     f"{self.endpoint.name!r} failed {self._failures} calls in a row "
-                    f"and is not asked again in this run: {error.message}"
+                    f"and is not asked again in this run: {error.message}",
+                    hint=error.hint,
                 )

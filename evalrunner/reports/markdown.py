@@ -15,6 +15,7 @@ from evalrunner.reports.phrases import (
     cache_line,
     calls_line,
     cost_line,
+    counted,
     dollars,
     estimate_line,
     failed_check,
@@ -77,7 +78,7 @@ def _head(report: RunReport) -> str:
     decided = total.passed + total.failed
     return (
         f"{MARKER}\n### {sign} evalrunner: {headline(report)}\n\n"
-        f"{total.cases:,} cases: {outcome_counts(total)}"
+        f"{counted(total.cases, 'case')}: {outcome_counts(total)}"
         f" (pass rate {share(total.passed, decided)} of {decided:,})"
     )
 

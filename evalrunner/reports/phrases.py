@@ -130,7 +130,7 @@ def avoided_line(part: Tally) -> str | None:
     if part.tiering != Spent():
         words.append(f"{dollars(part.tiering.amount)} by tiering")
     if part.left_out:
-        cases = _count(part.left_out, "case")
+        cases = counted(part.left_out, "case")
         words.append(f"{dollars(part.sampling.amount)} by sampling ({cases} left out)")
     if not words:
         return None
@@ -139,11 +139,12 @@ def avoided_line(part: Tally) -> str | None:
 
 def cache_line(report: RunReport, part: Tally) -> str:
     """Hits, misses, mode and signing, in one line."""
-    missed = part.misses - part.verified
-    asked = part.hits + missed
+    asked = part.misses - part.verified
+    missed = max(asked, sum(group.count for group in report.misses))
     misses = "1 miss" if missed == 1 else f"{missed:,} misses"
-    hits = "1 hit" if part.hits == 1 else f"{part.hits:,} hits"
-    words = [f"{hits}, {misses} ({share(part.hits, asked)})"]
+    words = [f"{counted(part.hits, 'hit')}, {misses} ({share(part.hits, part.hits + missed)})"]
+    if missed > asked:
+        words.append(f"{missed - asked:,} not asked")
     if part.shared:
         words.append(f"{part.shared:,} shared")
     words += [report.cache.mode, report.cache.signing]
@@ -226,7 +227,7 @@ def normalized_line(report: RunReport, part: Tally) -> str:
     names = f": {', '.join(ids[:3])}" if ids else ""
     more = ", …" if len(ids) > 3 else ""
     verb = "matches" if part.normalized == 1 else "match"
-    return f"{_count(part.normalized, 'hit')} {verb} but for white space{names}{more}"
+    return f"{counted(part.normalized, 'hit')} {verb} but for white space{names}{more}"
 
 
 def verified_line(report: RunReport, part: Tally) -> str:
@@ -238,7 +239,7 @@ def verified_line(report: RunReport, part: Tally) -> str:
         for name, one in sorted(part.by_model.items())
         if one.verified
     )
-    line = f"{_count(part.verified, 'hit')} asked again, {part.differed:,} differ ({models})"
+    line = f"{counted(part.verified, 'hit')} asked again, {part.differed:,} differ ({models})"
     if not part.differed:
         return line
     ids = [
@@ -250,7 +251,13 @@ def verified_line(report: RunReport, part: Tally) -> str:
     return f"{line}: {names}; what is kept stands, --recache and --rejudge take new answers"
 
 
-def _count(number: int, word: str) -> str:
+def counted(number: int, word: str) -> str:
+    """So many of a thing.
+
+    Example:
+        >>> counted(1, "case"), counted(2000, "row")
+        ('1 case', '2,000 rows')
+    """
     return f"{number:,} {word}{'' if number == 1 else 's'}"
 
 

@@ -15,7 +15,14 @@ from evalrunner.reports.facts import (
     width_of,
     write_page,
 )
-from evalrunner.reports.phrases import dollars, price_words, remedy_words, share, unknown_lines
+from evalrunner.reports.phrases import (
+    counted,
+    dollars,
+    price_words,
+    remedy_words,
+    share,
+    unknown_lines,
+)
 from evalrunner.reports.ratio_lines import ratio_lines
 from evalrunner.reports.safe_text import neutral, one_line
 from evalrunner.values.forecast import CallForecast, Forecast, estimate_of
@@ -145,7 +152,7 @@ def _verdict(plan: PlanReport) -> Words:
     line = [
         (head, "bold green" if good else "bold red"),
         (
-            f"  {total.cases:,} cases: {answered:,} answered by the cache, {total.waiting:,} to ask",
+            f"  {counted(total.cases, 'case')}: {answered:,} answered by the cache, {total.waiting:,} to ask",
             "",
         ),
     ]

@@ -22,6 +22,7 @@ from evalrunner.reports.phrases import (
     cache_line,
     calls_line,
     cost_line,
+    counted,
     estimate_line,
     headline,
     misses_line,
@@ -138,7 +139,7 @@ def _verdict(report: RunReport, total: Tally) -> Words:
     good = report.run.exit_code == 0
     line = [
         (headline(report), "bold green" if good else "bold red"),
-        (f"  {total.cases:,} cases: {outcome_counts(total)}", ""),
+        (f"  {counted(total.cases, 'case')}: {outcome_counts(total)}", ""),
     ]
     if not good:
         line.append((f"\nexit {report.run.exit_code}", "bold"))

@@ -269,7 +269,7 @@ class SuiteFile(Section):
         RepeatModel, BeforeValidator(_short_repeat, json_schema_input_type=int | RepeatModel)
     ] = RepeatModel(n=1)
     routing: RoutingSection | None = None
-    threshold: Real | None = None
+    threshold: Annotated[Real, Field(ge=0, le=1)] | None = None
     tools: AnyJson = None
     response_format: AnyJson = None
     vars: dict[str, AnyJson] = Field(default_factory=dict)

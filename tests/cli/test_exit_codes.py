@@ -84,6 +84,27 @@ def test_6_the_provider_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         assert make_project(tmp_path, provider).run() == 6
 
 
+def test_6_a_key_that_is_missing_says_what_to_type(
+    project: CliProject, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = (project.root / "evalrunner.yaml").read_text()
+    project.write(
+        "evalrunner.yaml", config.replace("revision", "api_key_env: NO_SUCH_KEY, revision")
+    )
+    assert project.run() == 6
+    said = " ".join(capsys.readouterr().out.split())
+    assert "'NO_SUCH_KEY'" in said
+    assert "export NO_SUCH_KEY=…" in said
+    assert "--env-file" in said
+
+
+def test_7_frozen_misses_are_counted_as_misses(
+    project: CliProject, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert project.run("--frozen") == 7
+    assert "0 hits, 3 misses (0 %), 3 not asked" in capsys.readouterr().out
+
+
 def test_7_frozen_miss(project: CliProject, monkeypatch: pytest.MonkeyPatch) -> None:
     assert project.run("--frozen") == 7
     monkeypatch.setenv("EVALRUNNER_FROZEN", "1")

@@ -205,6 +205,25 @@ def test_a_broken_configuration_blames_no_model_of_a_suite(
     assert len(problems(capsys)) == 1
 
 
+def test_a_suite_that_decides_nothing_is_told(
+    project: CliProject, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project.write("suites/greet.yaml", "prompts: [a]\n")
+    assert entry(["validate"]) == 0
+    out, err = capsys.readouterr()
+    assert out == "ok suites/greet.yaml: 1 row, 1 case, 0 checks\n"
+    assert "warning: suites/greet.yaml: no checks" in err
+
+
+@pytest.mark.parametrize("threshold", ["3", "-0.1", "x"])
+def test_a_share_of_a_score_lies_between_0_and_1(
+    project: CliProject, capsys: pytest.CaptureFixture[str], threshold: str
+) -> None:
+    project.write("suites/greet.yaml", f"prompts: [a]\nthreshold: {threshold}\n")
+    (found,) = problems(capsys)
+    assert "suites/greet.yaml:2: threshold: " in found
+
+
 def test_no_user_code_and_no_litellm_is_imported(project: CliProject) -> None:
     config = (project.root / "evalrunner.yaml").read_text()
     project.write("evalrunner.yaml", config + "plugins: [boom]\n")

@@ -145,6 +145,29 @@ def test_a_run_that_is_told_to_stop_keeps_what_it_has(
 
 
 @pytest.mark.kill
+def test_a_case_that_waits_for_its_judge_counts_each_cause_once(workspace: Workspace) -> None:
+    with FakeProvider(answer, latency_seconds=0.5) as provider:
+        workspace.configure(provider.base_url)
+        judged = [*CHECKS, {"type": "llm-rubric", "value": "RUBRIC"}]
+        workspace.suite(n=CASES, checks=judged)
+        process = run(workspace)
+        Slow(provider).wait_for(5 * WIDTH, process)
+        for _ in range(2):  # the second ends calls in flight
+            process.send_signal(signal.SIGINT)
+            time.sleep(0.1)
+        _, err = process.communicate(timeout=30)
+    assert process.returncode == 130, err
+
+    document = json.loads((workspace.root / "out/run.json").read_bytes())
+    asked = [call for case in document["cases"] for call in case["calls"] if not call["cached"]]
+    halfway = [case for case in document["cases"] if case["outcome"] == "not_run" and case["calls"]]
+    assert halfway, "some answers have come and wait to be judged"
+    causes = Counter(call["miss_cause"] for call in asked)
+    assert set(causes) == {"first_run"}
+    assert document["summary"]["cache"]["misses_by_cause"] == causes
+
+
+@pytest.mark.kill
 def test_a_second_interrupt_ends_at_once(workspace: Workspace) -> None:
     with FakeProvider(answer, latency_seconds=30) as provider:
         workspace.configure(provider.base_url)
