@@ -37,7 +37,7 @@ from evalrunner.values.fingerprint import fingerprint
 from tests.ceilings.schedule import Schedule, drawn
 from tests.engine.test_replay import Book
 
-LONGEST_LIFE_SECONDS = 100
+LONGEST_LIFE_SECONDS = 400
 MOST_CALLS = 50_000
 
 
