@@ -94,14 +94,7 @@ def conclude(
         further: Cases that are none of ``setup.cases``, after those. Nobody has set a gate for
             suites of theirs, which thus hold at any pass rate.
     """
-    ended = _in_order(setup, before.known, refused=before.refused)
-    tiering = tiering_of(setup)
-    cases = [*(tiering.told(setup.cases, ended) if tiering else ended), *further]
-    unverified: list[str] = []
-    if setup.sampler is not None:
-        verified = [result for index, result in before.known.finished.items() if index < 0]
-        unverified = setup.sampler.unverified(verified)
-        cases = setup.sampler.accounted(cases, verified)
+    cases, unverified = _accounted(setup, before, further)
     repeats = {suite.name: _repeat(suite, setup.draws) for suite in setup.suites}
     specs = {result.case.suite: _ANY_RATE for result in further}
     specs |= {suite.name: suite.gate for suite in setup.suites}
@@ -140,6 +133,19 @@ def conclude(
         repeats=repeats,
         left_out=setup.left_out,
     )
+
+
+def _accounted(
+    setup: RunSetup, before: Preflight, further: Sequence[CaseResult]
+) -> tuple[Sequence[CaseResult], list[str]]:
+    """All cases with what is told of each, and a line for each hit that could not be verified."""
+    ended = _in_order(setup, before.known, refused=before.refused)
+    tiering = tiering_of(setup)
+    cases = [*(tiering.told(setup.cases, ended) if tiering else ended), *further]
+    if setup.sampler is None:
+        return cases, []
+    verified = [result for index, result in before.known.finished.items() if index < 0]
+    return setup.sampler.accounted(cases, verified), setup.sampler.unverified(verified)
 
 
 def tiering_of(setup: RunSetup) -> Tiering | None:

@@ -18,26 +18,18 @@ import pytest
 from tests.ceilings.books import Figures
 from tests.ceilings.processes import Fleet, play
 from tests.ceilings.schedule import WIDE_EVERY
-from tests.servers import Server
 
 CAMPAIGN_PARTS = 10
 WIDE_PARTS = 2  # those in which the first schedule has 16 processes with 256 calls in flight
 
 
-def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    parts = CAMPAIGN_PARTS if metafunc.config.getoption("--campaign") else 1
-    metafunc.parametrize("part", range(parts))
-
-
 @pytest.mark.ceilings
 @pytest.mark.timeout(1500)
-@pytest.mark.parametrize("kind", ["file", "server"])
 def test_no_schedule_of_real_processes_passes_a_ceiling_or_leaves_it_unused(
-    kind: str,
+    place: Callable[[int], str],
     part: int,
     tmp_path: Path,
     rounds: Callable[[int, int], int],
-    server: Server,
     record_property: Callable[[str, object], None],
 ) -> None:
     figures = Figures()
@@ -47,7 +39,5 @@ def test_no_schedule_of_real_processes_passes_a_ceiling_or_leaves_it_unused(
             if rounds(0, 1) and number == 0 and part < WIDE_PARTS:
                 seed -= seed % WIDE_EVERY
             print(f"seed {seed}")  # noqa: T201  # pytest shows it when the test fails
-            file = str(tmp_path / f"{seed}.sqlite3")
-            place = f"{server.url}#{seed}" if kind == "server" else file
-            play(fleet, place, seed, tmp_path, figures=figures)
+            play(fleet, place(seed), seed, tmp_path, figures=figures)
     record_property("real", asdict(figures))

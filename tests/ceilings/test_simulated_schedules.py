@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from dataclasses import asdict
-from pathlib import Path
+from functools import partial
 
 import pytest
 
@@ -20,14 +20,8 @@ from tests.ceilings.books import Figures
 from tests.ceilings.fleet import opened
 from tests.ceilings.schedule import Schedule, drawn
 from tests.ceilings.simulated import simulate
-from tests.servers import Server
 
 CAMPAIGN_PARTS = 20
-
-
-def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    parts = CAMPAIGN_PARTS if metafunc.config.getoption("--campaign") else 1
-    metafunc.parametrize("part", range(parts))
 
 
 def handle(place: str, schedule: Schedule, run: str) -> LedgerBook:
@@ -42,13 +36,10 @@ def handle(place: str, schedule: Schedule, run: str) -> LedgerBook:
 
 @pytest.mark.ceilings
 @pytest.mark.timeout(1500)
-@pytest.mark.parametrize("kind", ["file", "server"])
 def test_no_simulated_schedule_passes_a_ceiling_or_leaves_it_unused(
-    kind: str,
+    place: Callable[[int], str],
     part: int,
-    tmp_path: Path,
     rounds: Callable[[int, int], int],
-    server: Server,
     record_property: Callable[[str, object], None],
 ) -> None:
     figures = Figures()
@@ -56,10 +47,6 @@ def test_no_simulated_schedule_passes_a_ceiling_or_leaves_it_unused(
         seed = random.randrange(2**31)
         print(f"seed {seed}")  # noqa: T201  # pytest shows it when the test fails
         schedule = drawn(seed, most_calls=150)
-        place = f"{server.url}#{seed}" if kind == "server" else str(tmp_path / f"{seed}.sqlite3")
-        simulate(
-            schedule,
-            lambda run, place=place, schedule=schedule: handle(place, schedule, run),
-            figures,
-        )
+        opener = partial(handle, place(seed), schedule)
+        simulate(schedule, opener, figures)
     record_property("simulated", asdict(figures))
