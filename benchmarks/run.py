@@ -74,7 +74,7 @@ def measure(bench: Bench, numbers: list[int], results: Results) -> bool:
             continue
         results.add(number, title, bench.rows, figures)
         for figure in figures:
-            held = held and figure.verdict() != "MISSED"
+            held = held and not figure.stops
             told = figure.as_json()
             print(f"   {told['verdict']:12} {told['value']}{told['unit']}  {told['name']}"
                   f"  [{told['gate']}; {told['moonshot']}]  {told['detail']}", flush=True)  # fmt: skip

@@ -86,6 +86,7 @@ def ratio(
     *,
     gate: Limit | None = None,
     moonshot: Limit | None = None,
+    held: bool = True,
 ) -> Figure:
     """Our median over that of the base; at most so much is wanted."""
     mine, other = ours.median(what), base.median(what)
@@ -96,6 +97,7 @@ def ratio(
         gate=gate,
         moonshot=moonshot,
         detail=f"{mine:.3f} / {other:.3f} {WHAT_UNIT[what]}, n={len(ours.samples)}",
+        held=held,
     )
 
 

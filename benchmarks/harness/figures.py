@@ -35,7 +35,8 @@ def at_least(value: float) -> Limit:
 class Figure:
     """One measured figure of one goal.
 
-    ``value`` is ``None`` where the other side of a ratio was not measured.
+    ``value`` is ``None`` where the other side of a ratio was not measured. A gate that is not ``held``
+    is told like any other, and stops no release.
     """
 
     goal: int
@@ -45,6 +46,12 @@ class Figure:
     gate: Limit | None = None
     moonshot: Limit | None = None
     detail: str = ""
+    held: bool = True
+
+    @property
+    def stops(self) -> bool:
+        """Whether a release has to wait for it."""
+        return self.held and self.verdict() == "MISSED"
 
     def verdict(self) -> str:
         """What the figure means: the better of the two limits that it keeps."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -16,6 +16,8 @@ CACHE_TAG: Final = {
     "# This directory is a cache that evalrunner made. Backups may leave it out.\n"
 }
 """The mark by which backup programs know a directory that they may leave out."""
+
+_BUFFER_BYTES: Final = 1 << 20
 
 
 def open_private_dir(path: Path, files: Mapping[str, str]) -> bool:
@@ -81,12 +83,14 @@ def is_strange_file(path: Path) -> bool:
     return not (stat.S_ISREG(found.st_mode) and found.st_nlink == 1 and ours)
 
 
-def write_atomically(path: Path, content: str | bytes, *, sync: bool = True) -> None:
+def write_atomically(
+    path: Path, content: str | bytes | Iterable[bytes | memoryview], *, sync: bool = True
+) -> None:
     """Replaces a file as a whole: a reader, or a kill, sees the old text or the new one.
 
     Args:
         path: The file.
-        content: All that it is to hold; a text becomes UTF-8.
+        content: All that it is to hold, at once or in pieces; a text becomes UTF-8.
         sync: Whether a power failure, too, leaves one of the two.
 
     Raises:
@@ -95,8 +99,10 @@ def write_atomically(path: Path, content: str | bytes, *, sync: bool = True) -> 
     draft = path.with_name(f".{path.name}.{os.getpid()}-{os.urandom(4).hex()}")
     try:
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with open(descriptor, "wb") as stream:
-            stream.write(content.encode() if isinstance(content, str) else content)
+        with open(descriptor, "wb", buffering=_BUFFER_BYTES) as stream:
+            if isinstance(content, str):
+                content = content.encode()
+            stream.writelines([content] if isinstance(content, bytes) else content)
             stream.flush()
             if sync:
                 os.fsync(stream.fileno())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import Final
@@ -55,7 +56,7 @@ class StateDir:
         """The directory of calibrations."""
         return self.path / "calibration"
 
-    def write_run(self, run_id: str, document: str | bytes) -> Path:
+    def write_run(self, run_id: str, document: str | bytes | Iterable[bytes | memoryview]) -> Path:
         """Writes a run document as a whole; the newest documents are those written last.
 
         Raises:

@@ -12,7 +12,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, overload
 
-from evalrunner.reports.document import document_of
+from evalrunner.reports.document import Piece, document_of
 from evalrunner.reports.document_read import from_json
 from evalrunner.values.dataclass import dataclass
 from evalrunner.values.result import CaseResult
@@ -68,7 +68,7 @@ class Lines(Sequence[bytes]):
         found = self._instead.get(number)
         return self._text[self._span(number, number + 1)] if found is None else found
 
-    def blocks(self, first: int, after: int) -> Iterator[bytes | memoryview]:
+    def blocks(self, first: int, after: int) -> Iterator[Piece]:
         """The lines from one number up to another, as few pieces that join like lines."""
         text = memoryview(self._text)
         for number in (number for number in self._instead if first <= number < after):

@@ -6,8 +6,8 @@ without parsing the others. The text is ASCII: no byte of it can steer a termina
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Iterable, Iterator
+from typing import Final, TypeAlias
 
 from evalrunner.reports.document_cases import case_line
 from evalrunner.reports.document_inputs import inputs_json, misses_json
@@ -35,8 +35,9 @@ from evalrunner.values.summary import ModelTally, Tally
 from evalrunner.verdict.stats import pass_rate
 from evalrunner.verdict.summary import summary_of
 
-__all__ = ["SCHEMA", "document_of", "from_json", "head", "to_json"]
+__all__ = ["SCHEMA", "Piece", "document_of", "from_json", "head", "pieces_of", "to_json"]
 SCHEMA: Final = "evalrunner.run/1"
+Piece: TypeAlias = bytes | memoryview
 _CASES: Final = b',"cases":['
 
 
@@ -45,14 +46,21 @@ def to_json(report: RunReport) -> bytes:
     return document_of(head(report), map(case_line, report.cases))
 
 
-def document_of(head_json: bytes, lines: Iterable[bytes | memoryview]) -> bytes:
+def document_of(head_json: bytes, lines: Iterable[Piece]) -> bytes:
     """A document of its head (:func:`head`) and its case lines (:func:`case_line`)."""
-    parts: list[bytes | memoryview] = [head_json[:-1], _CASES, b"\n"]
+    return b"".join(pieces_of(head_json, lines))
+
+
+def pieces_of(head_json: bytes, lines: Iterable[Piece]) -> Iterator[Piece]:
+    """The same in pieces, which need not be in memory at once."""
+    yield head_json[:-1]
+    yield _CASES
+    before = b"\n"
     for line in lines:
-        parts += (line, b",\n")
-    if len(parts) > 3:
-        parts[-1] = b"\n"
-    return b"".join((*parts, b"]}\n"))
+        yield before
+        yield line
+        before = b",\n"
+    yield b"\n]}\n"
 
 
 def head(report: RunReport) -> bytes:

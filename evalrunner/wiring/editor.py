@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 
-from evalrunner.reports.document import document_of, head
+from evalrunner.reports.document import Piece, head, pieces_of
 from evalrunner.reports.document_cases import case_line
 from evalrunner.reports.redact import Redaction
 from evalrunner.values.result import CaseRef, CaseResult, RunInfo, RunReport
@@ -75,9 +75,9 @@ class Editor:
             summary=report.summary and report.summary - _causes(left) + _causes(edited.values()),
         )
 
-    def document(self, report: RunReport) -> bytes:
-        """The run document of a report of :meth:`report`."""
-        return document_of(head(report), map(self.line, report.cases))
+    def document(self, report: RunReport) -> Iterator[Piece]:
+        """The run document of a report of :meth:`report`, in pieces."""
+        return pieces_of(head(report), map(self.line, report.cases))
 
     def line(self, case: CaseResult) -> bytes:
         """The case's line in the document."""

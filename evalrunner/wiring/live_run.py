@@ -223,7 +223,7 @@ class LiveRun:
             )
             opened, info = started.opened, started.setup.info
             editor = Editor(opened, self._assembly, info, Circumstances())
-            shown = keep(opened, report, editor, editor.document)
+            shown, _ = keep(opened, report, editor, editor.document, whole=True)
             remember_uses(shown, state=started.opened.state, store=started.opened.store)
             return shown
 

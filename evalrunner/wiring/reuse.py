@@ -21,7 +21,7 @@ from evalrunner.engine.case import EvalCase
 from evalrunner.engine.select import Selection
 from evalrunner.errors import EvalRunnerError
 from evalrunner.reports.case_lines import CaseLines, case_lines, fingerprints_in, line_id, moved
-from evalrunner.reports.document import document_of, from_json, head
+from evalrunner.reports.document import Piece, from_json, head, pieces_of
 from evalrunner.reports.document_cases import case_line
 from evalrunner.suite.goldens import row_ids
 from evalrunner.suite.loaded import LoadedSuite
@@ -34,7 +34,7 @@ from evalrunner.values.result import RunReport
 from evalrunner.values.spec import Golden
 from evalrunner.verdict.summary import summarise
 from evalrunner.wiring.command import Command
-from evalrunner.wiring.meanwhile import DigestMeanwhile
+from evalrunner.wiring.digests import DigestMeanwhile
 from evalrunner.wiring.remember import models_of
 from evalrunner.wiring.rows_record import RowsRecord, SuiteRows, record_key, settings_of, stored
 from evalrunner.wiring.store_mark import identity_of, mark_of
@@ -113,12 +113,15 @@ class Reuse:
         passed = {one.loaded.suite.name: RowIds(self, one) for one in self.suites}
         return KeptRows(passed=passed, summary=sums)
 
-    def document(self, report: RunReport) -> bytes:
-        """The run document: the report's head, and all cases in the order of their rows."""
+    def document(self, report: RunReport) -> Iterator[Piece]:
+        """The run document: the report's head, and all cases in the order of their rows.
+
+        It comes in pieces, as long as many cases that are taken over together.
+        """
         new: dict[tuple[str, int], list[bytes]] = {}
         for case in report.cases:
             new.setdefault((case.case.suite, case.case.row), []).append(case_line(case))
-        lines: list[bytes | memoryview] = []
+        lines: list[Piece] = []
         for one in self.suites:
             name = one.loaded.suite.name
             file = json.dumps(one.loaded.goldens.files[0].path).encode()
@@ -134,7 +137,7 @@ class Reuse:
                 found = self.earlier.lines[first : first + one.cases_per_row]
                 lines += [moved(line, row=row, file=file, source_line=at) for line in found]
             lines += self._steady_lines(one, after, len(one.lines.numbers))
-        return document_of(head(report), lines)
+        return pieces_of(head(report), lines)
 
     def _unsteady(self, one: SuiteReuse) -> Iterator[int]:
         """The rows whose case lines are not to be found where their rows would have them."""
@@ -143,9 +146,7 @@ class Reuse:
             if one.steady is None or one.kept.get(row) != one.steady + row * each:
                 yield row
 
-    def _steady_lines(
-        self, one: SuiteReuse, first: int, after: int
-    ) -> Iterable[bytes | memoryview]:
+    def _steady_lines(self, one: SuiteReuse, first: int, after: int) -> Iterable[Piece]:
         """The case lines of rows that kept their places, from one row up to another."""
         if first >= after or one.steady is None:
             return ()
@@ -159,7 +160,7 @@ class Reuse:
 
     def whole(self, report: RunReport) -> RunReport:
         """The report with all cases."""
-        document = report.document or self.document(report)
+        document = report.document or b"".join(self.document(report))
         return replace(from_json(document, name=report.run.id), document=report.document)
 
     @property

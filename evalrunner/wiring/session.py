@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
@@ -15,14 +15,15 @@ from evalrunner.engine.replay import OpenCase, StoreReader
 from evalrunner.engine.run import run_cases, run_rows, tiering_of
 from evalrunner.engine.run_setup import Done
 from evalrunner.errors import LedgerError, RunDocumentError
+from evalrunner.reports.document import Piece
 from evalrunner.suite.loaded import LoadedSuite
 from evalrunner.values.project import Project
 from evalrunner.values.result import CaseResult, RunReport
 from evalrunner.wiring.command import Command
+from evalrunner.wiring.digests import HashedDocument
 from evalrunner.wiring.editor import Editor
 from evalrunner.wiring.known_project import known_project
 from evalrunner.wiring.loading import load
-from evalrunner.wiring.meanwhile import HashedDocument
 from evalrunner.wiring.misses import circumstances, known_cause
 from evalrunner.wiring.opening import Opened, open_run
 from evalrunner.wiring.past_runs import failed_in, load_run
@@ -108,10 +109,8 @@ def _run_and_keep(
 ) -> RunReport:
     report, editor = _run(command, opened, assembly, progress, reuse=reuse, changed=changed)
     document = HashedDocument(reuse.document if reuse else editor.document)
-    shown = keep(opened, report, editor, document)
-    written = shown.document is not None
-    if not (reuse or command.copies_document):
-        shown = replace(shown, document=None)  # as large as all cases together
+    whole = command.copies_document  # it is as large as all cases together
+    shown, written = keep(opened, report, editor, document, whole=whole)
     remember_uses(shown, state=opened.state, store=opened.store, reuse=reuse)
     remember(command, shown, opened=opened, assembly=assembly)
     if written:
@@ -182,9 +181,14 @@ def keep(
     opened: Opened,
     report: RunReport,
     editor: Editor,
-    document: Callable[[RunReport], bytes],
-) -> RunReport:
-    """Keeps the document and the ledger's rows, and returns the report as it may be shown.
+    document: Callable[[RunReport], Iterable[Piece]],
+    *,
+    whole: bool,
+) -> tuple[RunReport, bool]:
+    """Keeps the document and the ledger's rows.
+
+    Returns the report as it may be shown, with the document in it if it is wanted as a *whole*, and
+    whether the document is kept.
 
     Each miss has its cause in it, found in what earlier runs may show. A disk that takes neither
     document nor rows costs a warning each.
@@ -199,13 +203,13 @@ def keep(
     except LedgerError as error:
         late.append(f"this run is not in the ledger's history: {error.message}")
     report = _with_warnings(report, late)
-    written = document(report)
+    copy = b"".join(document(report)) if whole else None
     try:
-        opened.state.write_run(report.run.id, written)
+        opened.state.write_run(report.run.id, document(report) if copy is None else copy)
         opened.state.prune_runs()
     except RunDocumentError as error:
-        return _with_warnings(report, [error.message])
-    return replace(report, document=written)
+        return _with_warnings(report, [error.message]), False
+    return replace(report, document=copy), True
 
 
 def _with_warnings(report: RunReport, late: Sequence[str]) -> RunReport:

@@ -90,7 +90,7 @@ class Twin:
 
     def run(self, **flags: Any) -> dict[str, Any]:
         """The document of a run, without what differs between any two."""
-        report = self.workspace.run(argv=("run",), **flags)
+        report = self.workspace.run(argv=("run",), as_json=True, **flags)
         self.texts = written(report)
         path = self.workspace.state / "runs" / f"{report.run.id}.json"
         assert self.texts[".json"] == path.read_text()

@@ -1,11 +1,12 @@
-"""Digests of large texts, taken while something else is done with them."""
+"""Digests of large texts, taken on the way."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from hashlib import sha256
 from threading import Thread
 
+from evalrunner.reports.document import Piece
 from evalrunner.values.result import RunReport
 
 
@@ -32,23 +33,22 @@ class DigestMeanwhile:
 
 
 class HashedDocument:
-    """A run document, whose digest is taken while it is written to disk.
+    """A run document in pieces, whose digest is taken as they are written.
 
     Args:
-        make: Makes it of the report.
+        make: Makes the pieces.
     """
 
-    def __init__(self, make: Callable[[RunReport], bytes]) -> None:
+    def __init__(self, make: Callable[[RunReport], Iterable[Piece]]) -> None:
         self._make = make
-        self._digest: DigestMeanwhile | None = None
+        self._sum = sha256()
 
-    def __call__(self, report: RunReport) -> bytes:
-        """The document."""
-        document = self._make(report)
-        self._digest = DigestMeanwhile(document)
-        return document
+    def __call__(self, report: RunReport) -> Iterator[Piece]:
+        """The pieces, to be taken once."""
+        for piece in self._make(report):
+            self._sum.update(piece)
+            yield piece
 
     def hexdigest(self) -> str:
-        """The digest of the document that was made."""
-        assert self._digest is not None  # it was made
-        return self._digest.hexdigest()
+        """The digest of what was taken."""
+        return self._sum.hexdigest()
