@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final, cast
 
 from evalrunner.adapters.credentials import KeyRing
@@ -79,7 +80,30 @@ def read_reply(reply: WireResponse, *, keys: KeyRing) -> WireReply:
     except ModelCallError as error:
         error.status = reply.status
         raise
-    return WireReply(response=response, hints=rate_hints(reply.headers, now=now))
+    return WireReply(
+        response=without_keys(response, keys), hints=rate_hints(reply.headers, now=now)
+    )
+
+
+def without_keys(response: ModelResponse, keys: KeyRing) -> ModelResponse:
+    """The answer without the key, should the endpoint say back what it was sent.
+
+    What is said here is stored, and shown to judges, who are others' models.
+    """
+    text, refusal = response.text.raw, response.refusal
+    said = (text, refusal.raw if refusal else "", response.finish_reason, response.served_model)
+    whole = json.dumps([*said, response.tool_calls])
+    if keys.withhold(whole) == whole:
+        return response
+    clean = json.loads(keys.withhold(whole))
+    return replace(
+        response,
+        text=ModelText(clean[0]),
+        refusal=ModelText(clean[1]) if refusal else None,
+        finish_reason=clean[2],
+        served_model=clean[3],
+        tool_calls=clean[4],
+    )
 
 
 def chat_response(body: bytes, seconds: float) -> ModelResponse:

@@ -110,6 +110,7 @@ class KeyRing:
     def __init__(self, environ: Mapping[str, str] | None = None) -> None:
         self._environ = os.environ if environ is None else environ
         self._released: set[str] = set()
+        self._sent_spellings: tuple[str, ...] = ()  # the longest first
         self._pattern: re.Pattern[str] | None = None
 
     def __repr__(self) -> str:
@@ -136,7 +137,20 @@ class KeyRing:
         if key not in self._released:
             self._released.add(key)
             self._pattern = None
+            if len(key) >= _SHORTEST_SECRET:
+                known = {*self._sent_spellings, *_spellings(key)}
+                self._sent_spellings = tuple(sorted(known, key=len, reverse=True))
         return key
+
+    def withhold(self, text: str) -> str:
+        """The text of an answer without any key that was handed out, in plain or encoded form.
+
+        It takes out less than :meth:`redact`: an answer must not depend on the rest of the environment,
+        nor lose a word that a server which wants no key was given as one.
+        """
+        for form in self._sent_spellings:
+            text = text.replace(form, "[redacted]")
+        return text
 
     def redact(self, text: str) -> str:
         """The text without any secret of the environment, in plain or encoded form."""

@@ -14,7 +14,13 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
-from evalrunner.adapters.chat_format import ErrorInReply, parsed, read_reply, response_of
+from evalrunner.adapters.chat_format import (
+    ErrorInReply,
+    parsed,
+    read_reply,
+    response_of,
+    without_keys,
+)
 from evalrunner.adapters.credentials import HOSTED, KeyRing
 from evalrunner.adapters.http_faults import classify, rate_hints, shown_text
 from evalrunner.adapters.http_wire import Wire, WireResponse
@@ -188,7 +194,10 @@ class LitellmClient:
             response = response_of(translated, reply.seconds)
         except ErrorInReply:
             raise self._classified(reply) from None
-        return WireReply(response=response, hints=rate_hints(reply.headers, now=time.time()))
+        return WireReply(
+            response=without_keys(response, self._keys),
+            hints=rate_hints(reply.headers, now=time.time()),
+        )
 
     def _classified(self, reply: WireResponse) -> ModelCallError:
         return classify(

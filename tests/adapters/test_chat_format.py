@@ -10,8 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evalrunner.adapters.chat_format import ErrorInReply, chat_body, chat_response, usage_of
+from evalrunner.adapters.chat_format import (
+    ErrorInReply,
+    chat_body,
+    chat_response,
+    read_reply,
+    usage_of,
+)
 from evalrunner.adapters.credentials import KeyRing
+from evalrunner.adapters.http_wire import WireResponse
 from evalrunner.adapters.models_direct import DirectClient
 from evalrunner.errors import ModelCallError, RequestRejected
 from evalrunner.values.exchange import Json, Message, ModelRequest, Usage
@@ -146,3 +153,23 @@ def test_a_request_that_has_no_json_form_is_refused() -> None:
     odd = request({"x": object()})  # type: ignore[dict-item]
     with pytest.raises(RequestRejected, match="no JSON form"):
         asyncio.run(DirectClient(endpoint, keys=KeyRing({})).complete(odd, 1))
+
+
+def test_an_endpoint_that_says_its_key_back_is_not_quoted() -> None:
+    key = "sk-canary/0123456789+"
+    keys = KeyRing({"CANARY_KEY": key})
+    keys.key_for(
+        Endpoint(name="m", provider="openai", model="x", identity="{}", api_key_env="CANARY_KEY")
+    )
+    call = {"type": "function", "function": {"name": "f", "arguments": json.dumps({"a": key})}}
+    message = {"content": f"{key} \ud800", "refusal": f"no {key}", "tool_calls": [call]}
+    reply = completion(
+        model=key, choices=[{"index": 0, "message": message, "finish_reason": "stop"}]
+    )
+    wire = WireResponse(status=200, headers={}, body=json.dumps(reply).encode(), seconds=0.1)
+    said = read_reply(wire, keys=keys).response
+    assert said.text.raw == "[redacted] \ud800"
+    assert said.refusal is not None
+    assert said.refusal.raw == "no [redacted]"
+    assert said.served_model == "[redacted]"
+    assert "canary" not in json.dumps(said.tool_calls)

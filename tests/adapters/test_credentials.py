@@ -78,6 +78,17 @@ def test_a_released_key_is_redacted_even_if_its_name_looks_harmless() -> None:
     assert "short" not in repr(ring)
 
 
+def test_an_answer_loses_the_keys_that_were_sent_and_nothing_else() -> None:
+    ring = KeyRing({"PLAIN": "not-needed", "WORD": "secret", "OTHER_TOKEN": KEY})
+    assert ring.withhold(f"not-needed secret {KEY}") == f"not-needed secret {KEY}"
+    ring.key_for(endpoint(api_key_env="PLAIN"))
+    ring.key_for(endpoint(api_key_env="WORD"))
+    encoded = base64.b64encode(b"not-needed").decode()
+    assert ring.withhold(f"not-needed secret {KEY} {encoded}") == (
+        f"[redacted] secret {KEY} [redacted]"
+    )
+
+
 def test_nothing_to_redact_changes_nothing() -> None:
     assert KeyRing({}).redact("text") == "text"
 

@@ -38,7 +38,12 @@ KEY = "sk-ant-canary-0123456789"
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[FaultServer]:
-    faults = {**FAULTS, "claude": http(200, CLAUDE), "claude-list": http(200, [])}
+    faults = {
+        **FAULTS,
+        "claude": http(200, CLAUDE),
+        "claude-list": http(200, []),
+        "claude-echo": http(200, CLAUDE | {"content": [{"type": "text", "text": f"is {KEY}?"}]}),
+    }
     with FaultServer(faults=faults) as running:
         yield running
 
@@ -94,6 +99,10 @@ def test_another_wire_format_is_translated(server: FaultServer) -> None:
     assert (response.usage.input_tokens, response.usage.output_tokens) == (11, 3)
     assert f"x-api-key: {KEY}" in server.heads["claude"]
     assert json.loads(server.bodies["claude"])["max_tokens"] == 9
+
+
+def test_an_endpoint_that_says_its_key_back_is_not_quoted(server: FaultServer) -> None:
+    assert ask(server.url("claude-echo")).response.text.raw == "is [redacted]?"
 
 
 @pytest.mark.parametrize("provider", ["anthropic", "mistral", "gemini", "groq", "deepseek"])
