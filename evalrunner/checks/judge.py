@@ -94,14 +94,25 @@ def rubric_score(verdict: Verdict, threshold: float | None) -> Score:
         raise MalformedReply("the judge gave no score to compare with the threshold")
     score = float(verdict.passed) if verdict.score is None else verdict.score
     contradictory = (verdict.passed and score == 0.0) or (not verdict.passed and score == 1.0)
-    told = f"pass {str(verdict.passed).lower()} with score {score:g}"
+    reason = verdict.reason
+    if verdict.passed and threshold is not None and score < threshold:
+        reason = below(threshold, score, reason)
+    if contradictory:
+        told = f"pass {str(verdict.passed).lower()} with score {score:g}"
+        reason = f"[contradictory verdict: {told}] {reason}"
     return Score(
         value=score,
         passed=verdict.passed and (threshold is None or score >= threshold),
-        reason=ModelText(
-            f"[contradictory verdict: {told}] {verdict.reason}" if contradictory else verdict.reason
-        ),
+        reason=ModelText(reason),
     )
+
+
+def below(threshold: float, score: float, reason: str) -> str:
+    """A judge's reason, which may praise, with the fact that the score did not reach the threshold.
+
+    Both numbers are told in full, so that they never look equal.
+    """
+    return f"[score {score!r} is below the threshold {threshold!r}] {reason}"
 
 
 def floored(spec: CheckSpec, ask: Ask) -> Ask:

@@ -10,6 +10,7 @@ from typing import Final
 from evalrunner.checks.base import Ask, CheckContext, JudgeSeat, judge_request
 from evalrunner.checks.judge import (
     ask_judge,
+    below,
     floored,
     rubric_review,
     rubric_text,
@@ -202,7 +203,12 @@ def g_eval(spec: CheckSpec) -> Ask:
             points.append(value)
             reasons.append(reason)
         mean = fsum(points) / (len(points) * _MOST_POINTS)
-        return Score(value=mean, passed=mean >= limit, reason=ModelText("; ".join(reasons)))
+        reason = "; ".join(reasons)
+        return Score(
+            value=mean,
+            passed=mean >= limit,
+            reason=ModelText(reason if mean >= limit else below(limit, mean, reason)),
+        )
 
     return floored(spec, ask)
 

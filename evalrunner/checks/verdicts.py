@@ -8,11 +8,12 @@ from collections.abc import Mapping, Sequence
 from typing import Final, NoReturn, cast
 
 from evalrunner.checks.kinds import is_number
+from evalrunner.checks.text import quoted
 from evalrunner.errors import MalformedReply
 from evalrunner.values.dataclass import dataclass
 from evalrunner.values.exchange import ModelResponse
 
-_FENCE: Final = re.compile(r"\A```[A-Za-z]*[ \t]*\n(.*)\n[ \t]*```\Z", re.DOTALL)
+_FENCE: Final = re.compile(r"\A(```+|~~~+)[A-Za-z0-9]*\s(.*)\1\Z", re.DOTALL)
 _MAX_VERDICT: Final = 100_000
 _YES: Final = frozenset({"Y", "YES"})
 _NO: Final = frozenset({"N", "NO"})
@@ -63,14 +64,16 @@ def verdict_object(response: ModelResponse) -> Mapping[str, object]:
     fenced = _FENCE.match(text)
     try:
         found: object = json.loads(
-            fenced[1] if fenced else text,
+            fenced[2] if fenced else text,
             object_pairs_hook=_unique,
             parse_constant=_no_number,
         )
     except (ValueError, RecursionError):
-        raise MalformedReply("the judge's verdict is not one JSON object") from None
+        raise MalformedReply(
+            f"the judge's verdict is not one JSON object: {quoted(text)}"
+        ) from None
     if not isinstance(found, dict):
-        raise MalformedReply("the judge's verdict is not a JSON object")
+        raise MalformedReply(f"the judge's verdict is not a JSON object: {quoted(text)}")
     return cast("dict[str, object]", found)
 
 
@@ -136,7 +139,9 @@ def last_word(response: ModelResponse) -> tuple[str, str]:
     before, _, last = verdict_text(response).rpartition("\n")
     word = last.strip().strip("*_`'\"().").strip().upper()
     if not word.isalpha() or not word.isascii():
-        raise MalformedReply("the last line of the judge's verdict is not one word")
+        raise MalformedReply(
+            f"the last line of the judge's verdict is not one word: {quoted(last.strip())}"
+        )
     return word, before.strip()
 
 
@@ -159,7 +164,7 @@ def read_category(response: ModelResponse, categories: str) -> tuple[str, str]:
         MalformedReply: It is none of the letters.
     """
     text = verdict_text(response)
-    if text.startswith(("{", "```")):
+    if text.startswith(("{", "```", "~~~")):
         found = verdict_object(response)
         category, reason = str(found.get("category")).strip("() ").upper(), reason_of(found)
     else:

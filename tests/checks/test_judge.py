@@ -30,6 +30,10 @@ FAIL = '{"reason": "rude", "pass": false, "score": 0.2}'
         (FAIL, 0.1, False, 0.2),
         (f"```json\n{PASS}\n```", None, True, 0.8),
         (f"```\n{FAIL}\n```\n", None, False, 0.2),
+        (f"```json\r\n{PASS}\r\n```\r\n", None, True, 0.8),
+        (f"```json {PASS} ```", None, True, 0.8),
+        (f"````\n{PASS}\n````", None, True, 0.8),
+        (f"~~~json\n{FAIL}\n~~~", None, False, 0.2),
         ('{"pass": true}', None, True, 1.0),
         ('{"pass": false}', None, False, 0.0),
         ('{"pass": true, "score": 1, "more": [1]}', None, True, 1.0),
@@ -72,6 +76,9 @@ UNREADABLE = [
     f"{PASS} as you said",
     f"{FAIL}\n{PASS}",
     f"```json\n{FAIL}\n```\n```json\n{PASS}\n```",
+    f"```json\n{PASS}",
+    f"```json\n{PASS}\n~~~",
+    f"```\n```json\n{PASS}\n```\n```",
     f"The answer says {PASS}, so it passes.",
     f"<think>{FAIL}</think>",
     PASS[:-1],
@@ -137,6 +144,26 @@ def test_a_contradiction_is_told(reply: str) -> None:
     reason = judged("llm-rubric", "Hello", "polite", reply)[0].reason
     assert isinstance(reason, ModelText)
     assert reason.raw.startswith("[contradictory verdict: pass ")
+
+
+def test_a_score_below_the_threshold_is_told_beside_a_reason_that_praises() -> None:
+    told = "[score 0.8 is below the threshold 0.81] fine"
+    assert judged("llm-rubric", "Hello", "polite", PASS, fields={"threshold": 0.81})[0].reason == (
+        ModelText(told)
+    )
+    assert judged("llm-rubric", "Hello", "polite", FAIL, fields={"threshold": 0.81})[0].reason == (
+        ModelText("rude")
+    )
+    graded = ('{"steps": ["a"]}', '{"reason": "good", "score": 6}')
+    assert judged("g-eval", "Hello", "polite", *graded)[0].reason == (
+        ModelText("[score 0.6 is below the threshold 0.7] good")
+    )
+
+
+@pytest.mark.parametrize("name", ["llm-rubric", "model-graded-closedqa"])
+def test_what_could_not_be_read_is_quoted(name: str) -> None:
+    with pytest.raises(MalformedReply, match=r"'I cannot \\x1b decide\.'$"):
+        judged(name, "Hello", "polite", "I cannot \x1b decide.")
 
 
 def test_a_threshold_needs_a_score() -> None:
