@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Final
 
+from evalrunner.engine.limits import LONGEST_WAIT_SECONDS as LONGEST_WAIT_OF_A_RUN
 from evalrunner.engine.ports import RateHints
 from evalrunner.errors import (
     ContentFiltered,
@@ -77,11 +78,20 @@ def classify(
         shown = ""
     return kind(
         f"the provider answered {status}" + (f": {shown}" if shown else ""),
-        hint=_HINTS.get(kind),
+        hint=_hint(kind, status, wait),
         status=status,
         retry_after_seconds=wait,
         possibly_paid=200 <= status < 300,
     )
+
+
+def _hint(kind: type[ModelCallError], status: int, wait: float | None) -> str | None:
+    if wait is not None and wait > LONGEST_WAIT_OF_A_RUN:
+        asked = "an hour or more" if wait >= LONGEST_WAIT_SECONDS else f"{math.ceil(wait):,} s"
+        return f"it asks to wait {asked}, longer than a run waits; run again after that"
+    if status == 404 and kind is RequestRejected:
+        return "check the address, and the name of the model there"
+    return _HINTS.get(kind)
 
 
 def shown_text(text: str, redact: Redact) -> str:

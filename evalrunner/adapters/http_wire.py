@@ -269,7 +269,7 @@ class _Connection(asyncio.Protocol):
             self._fail(MalformedReply("the reply switches protocols", possibly_paid=True))
         allowed = _HEAD_BYTES if not self._head_done else _HEAD_BYTES + 2 * self._limit
         if self._received > allowed:
-            self._fail(_too_large(self._limit))
+            self._fail(_too_large(self._limit) if self._head_done else _long_head())
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._clean = False
@@ -355,6 +355,11 @@ def _too_late(seconds: float, *, possibly_paid: bool) -> CallTimeout:
 
 def _too_large(limit: int) -> ReplyTooLarge:
     return ReplyTooLarge(f"the reply is larger than {limit:,} bytes", possibly_paid=True)
+
+
+def _long_head() -> ReplyTooLarge:
+    message = f"the headers of the reply are larger than {_HEAD_BYTES:,} bytes"
+    return ReplyTooLarge(message, possibly_paid=True)
 
 
 def _inflated(headers: Mapping[str, str], body: bytes, limit: int) -> bytes:

@@ -132,6 +132,24 @@ def test_a_refusal_has_one_meaning(
     assert error.retry_after_seconds == (5.0 if waits else None)
 
 
+@pytest.mark.parametrize(
+    ("status", "wait", "hint"),
+    [
+        (429, "119", None),
+        (429, "121", "it asks to wait 121 s, longer than a run waits; run again after that"),
+        (
+            503,
+            "86400",
+            "it asks to wait an hour or more, longer than a run waits; run again after that",
+        ),
+        (404, "", "check the address, and the name of the model there"),
+        (400, "", None),
+    ],
+)
+def test_what_helps_is_said(status: int, wait: str, hint: str | None) -> None:
+    assert classify(status, {"retry-after": wait}, b"", now=NOW).hint == hint
+
+
 def test_a_secret_is_taken_out_before_the_text_is_cut() -> None:
     key = "sk-live-" + "0123456789abcdef" * 2
     keys = KeyRing({"SOME_API_KEY": key})

@@ -221,3 +221,8 @@ def test_a_bomb_costs_little_memory(ask: Ask) -> None:
         with pytest.raises(errors.ReplyTooLarge):
             ask(fault)
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 64 * 1024
+
+
+def test_headers_without_end_are_named_as_such(ask: Ask) -> None:
+    with pytest.raises(errors.ReplyTooLarge, match="headers of the reply"):
+        ask("endless-head")
