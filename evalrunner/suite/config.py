@@ -33,7 +33,7 @@ from evalrunner.suite.root import CONFIG_NAME, find_root, toml_section
 from evalrunner.suite.salvage import salvaged
 from evalrunner.suite.spend_sources import same_bill, spend_specs
 from evalrunner.suite.suggest import did_you_mean
-from evalrunner.suite.tree import Document, Mark, plain
+from evalrunner.suite.tree import Document, plain
 from evalrunner.values.exchange import Json
 from evalrunner.values.money import Picodollars, Price
 from evalrunner.values.project import (
@@ -103,27 +103,30 @@ def _configured(root: Path, path: Path) -> Project:
 def _document(read: FileRead) -> Document:
     if not read.path.endswith(".toml"):
         return parse_document(read)
-    section, line = toml_section(read)
-    document = Document(file=read.path, value=None, marks=Mark(line, 1))
+    section, marks = toml_section(read)
+    document = Document(file=read.path, value=None, marks=marks)
     if section is None:
         hint = f"add it, or write a {CONFIG_NAME}"
         raise document.error("there is no table [tool.evalrunner]", hint=hint)
-    return Document(file=read.path, value=_toml_json(section, document), marks=Mark(line, 1))
+    return Document(file=read.path, value=_toml_json(section, document), marks=marks)
 
 
-def _toml_json(value: object, document: Document) -> Json:
+def _toml_json(value: object, document: Document, path: tuple[str | int, ...] = ()) -> Json:
     """TOML's values as JSON; what JSON cannot say is refused."""
     match value:
         case dict():
-            return {str(key): _toml_json(item, document) for key, item in value.items()}
+            return {
+                str(key): _toml_json(item, document, (*path, str(key)))
+                for key, item in value.items()
+            }
         case list():
-            return [_toml_json(item, document) for item in value]
+            return [_toml_json(item, document, (*path, n)) for n, item in enumerate(value)]
         case float() if not math.isfinite(value):
-            raise document.error(f"{value!r} is not a usable number")
+            raise document.error(f"{value!r} is not a usable number", path)
         case str() | bool() | int() | float():
             return value
         case _:
-            raise document.error(f"{value!s:.80} must be quoted to be text")
+            raise document.error(f"{value!s:.80} must be quoted to be text", path)
 
 
 def _endpoint(name: str, entry: ModelEntry, document: Document) -> Endpoint:

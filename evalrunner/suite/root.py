@@ -8,7 +8,8 @@ from typing import Final
 
 from evalrunner.errors import ConfigError, LoadError, Problem
 from evalrunner.suite.files import read_file, text_of
-from evalrunner.suite.tree import WrittenFloat
+from evalrunner.suite.toml_marks import toml_marks
+from evalrunner.suite.tree import Mark, WrittenFloat
 from evalrunner.values.dataclass import dataclass
 from evalrunner.values.project import FileRead
 
@@ -46,26 +47,41 @@ def find_root(start: Path) -> ProjectRoot:
     return ProjectRoot(path=git)
 
 
-def toml_section(read: FileRead) -> tuple[dict[str, object] | None, int]:
-    """The table ``[tool.evalrunner]`` of a TOML file, and the line where it begins.
+def toml_section(read: FileRead) -> tuple[dict[str, object] | None, Mark]:
+    """The table ``[tool.evalrunner]`` of a TOML file, and where it and its keys stand.
 
     Floats keep their text. The table is ``None`` where the file has none.
 
     Raises:
-        LoadError: The file is not TOML.
+        LoadError: The file is not TOML, or what is called so is no table.
     """
     try:
         text = text_of(read.data, read.path)
         document = tomllib.loads(text, parse_float=WrittenFloat)
     except (ValueError, RecursionError) as error:
-        raise LoadError([Problem(f"this is not TOML: {error}", file=read.path, line=1)]) from None
+        raise LoadError([_not_toml(error, read)]) from None
     except ConfigError as error:
         raise LoadError([Problem(error.message, file=read.path, line=1)]) from None
     tool = document.get("tool")
     section = tool.get("evalrunner") if isinstance(tool, dict) else None
-    lines = text.splitlines()
-    line = next((n for n, s in enumerate(lines, 1) if s.strip().startswith("[tool.evalrunner")), 1)
-    return (section if isinstance(section, dict) else None), line
+    marks = toml_marks(text, ("tool", "evalrunner")) if section is not None else Mark(1, 1)
+    if section is None or isinstance(section, dict):
+        return section, marks
+    message = f"tool.evalrunner must be a table, not {section!r:.80}"
+    raise LoadError(
+        [Problem(message, file=read.path, line=marks.line, hint="write [tool.evalrunner]")]
+    )
+
+
+def _not_toml(error: Exception, read: FileRead) -> Problem:
+    """What the parser says, with the line that it names at its end as ours."""
+    message, _, place = str(error).partition(" (at ")
+    line = place.removeprefix("line ").partition(",")[0]
+    if place.startswith("end of document"):
+        line = str(1 + read.data.rstrip().count(b"\n"))
+    return Problem(
+        f"this is not TOML: {message}", file=read.path, line=int(line) if line.isdigit() else 1
+    )
 
 
 def _config_in(folder: Path) -> Path | None:

@@ -154,7 +154,7 @@ def test_pyproject_keeps_money_exact(tmp_path: Path, write: Write) -> None:
     project = load_project(tmp_path)
     assert project.cost.max_usd_per_run == 100_000_000_000
     write("pyproject.toml", "[project]\nname='x'\n\n[tool.evalrunner]\nfoo = 2026-01-01\n")
-    with pytest.raises(LoadError, match=r"pyproject.toml:4: .*quoted"):
+    with pytest.raises(LoadError, match=r"pyproject.toml:5: .*quoted"):
         load_project(tmp_path)
 
 
