@@ -20,7 +20,7 @@ def read_env_file(path: Path) -> dict[str, str]:
 
     Raises:
         UsageError: The file cannot be read.
-        LoadError: Every line that is no assignment.
+        LoadError: Every line that is no assignment, or has a quote that does not end with the value.
     """
     try:
         data = path.read_bytes()
@@ -36,17 +36,19 @@ def read_env_file(path: Path) -> dict[str, str]:
         if not text or text.startswith("#"):
             continue
         match = _LINE.fullmatch(text)
-        if match is None:
-            problems.append(Problem("this is no KEY=VALUE", file=str(path), line=number))
+        value = _value(match[2]) if match else None
+        if match and value is not None:
+            found[match[1]] = value
         else:
-            found[match[1]] = _value(match[2])
+            said = "a quote is not closed on this line" if match else "this is no KEY=VALUE"
+            problems.append(Problem(said, file=str(path), line=number))
     if problems:
         raise LoadError(problems)
     return found
 
 
-def _value(text: str) -> str:
-    """A value without its quotes or its comment.
+def _value(text: str) -> str | None:
+    """A value without its quotes or its comment; ``None`` where it opens a quote and goes on otherwise.
 
     Example:
         >>> _value("'a # b'  # c"), _value("a # b"), _value("a#b"), _value('""')
@@ -55,4 +57,6 @@ def _value(text: str) -> str:
     quoted = re.match(r"""(['"])(.*?)\1\s*(#.*)?$""", text)
     if quoted:
         return quoted[2]
+    if text.startswith(("'", '"')):
+        return None
     return re.split(r"\s+#", text, maxsplit=1)[0].strip()

@@ -41,6 +41,14 @@ def test_every_bad_line_is_named(tmp_path: Path) -> None:
     assert "nonsense" not in str(caught.value), "a line may hold half a secret"
 
 
+@pytest.mark.parametrize("value", ['"sk-1', "'sk-1", "'a'b", '"two\nlines"'])
+def test_a_quote_that_is_not_closed_is_no_part_of_a_key(tmp_path: Path, value: str) -> None:
+    path = tmp_path / ".env"
+    path.write_text(f"A=1\nKEY={value}\n")
+    with pytest.raises(LoadError, match=r"\.env:2: a quote is not closed"):
+        read_env_file(path)
+
+
 @pytest.mark.parametrize("content", [None, b"\xff\xfe", b"A=" + b"x" * 300_000])
 def test_what_cannot_be_read(tmp_path: Path, content: bytes | None) -> None:
     path = tmp_path / ".env"
