@@ -145,7 +145,18 @@ def _usage_line(error: click.ClickException) -> str:
         if isinstance(error, click.UsageError) and error.ctx
         else "evalrunner"
     )
-    return f"{command}: {error.format_message()} (see '{command} --help')"
+    if isinstance(error, click.BadParameter):
+        error.param_hint = _variable(error) or error.param_hint
+    return f"{command}: {_flat(error.format_message())} (see '{command} --help')"
+
+
+def _variable(error: click.BadParameter) -> str | None:
+    """The environment variable that gave the value, where none of the command line did."""
+    context, option = error.ctx, error.param
+    if context is None or option is None or not option.name or not isinstance(option.envvar, str):
+        return None
+    source = context.get_parameter_source(option.name)
+    return repr(option.envvar) if source is click.core.ParameterSource.ENVIRONMENT else None
 
 
 def _say_error(error: EvalRunnerError) -> None:

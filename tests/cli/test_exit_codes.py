@@ -44,6 +44,7 @@ def test_1_quality(project: CliProject) -> None:
         ["report", "last"],
         ["report", "gone.json"],
         ["schema", "house"],
+        ["schema"],
         ["run", "--config", "gone.yaml"],
         [],
     ],
@@ -55,6 +56,23 @@ def test_2_usage(project: CliProject, words: list[str], capsys: pytest.CaptureFi
     if words:
         assert said.out == ""
         assert said.err.count("\n") == 1
+    assert project.provider.calls == {}
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [("EVALRUNNER_FROZEN", "maybe"), ("EVALRUNNER_STATE_DIR", "evalrunner.yaml")],
+)
+def test_2_a_variable_of_the_environment_is_named(
+    project: CliProject,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    variable: str,
+    value: str,
+) -> None:
+    monkeypatch.setenv(variable, value)
+    assert project.run() == 2
+    assert variable in capsys.readouterr().err
     assert project.provider.calls == {}
 
 
