@@ -105,7 +105,7 @@ class StateDir:
         if path.is_file():
             return path
         known = self.run_ids()
-        hint = f"the last run is {known[0]!r}; {len(known)} are kept" if known else None
+        hint = f"the last run is {known[0]!r}; {len(known)} kept" if known else None
         raise RunDocumentError(
             f"{name!r} is neither a file nor the id of a kept run",
             hint=hint or "evalrunner run writes the first one",

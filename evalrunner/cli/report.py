@@ -28,8 +28,8 @@ def report(
 ) -> int:
     """Render RUN (a path, a run id or 'last') again; several RUNs are the shards of one run.
 
-    Without -o the report goes to the terminal. The exit code is that of the run, or of the merged
-    shards' one verdict.
+    Without -o the report goes to the terminal; with it, stderr gets the verdict where something
+    failed. The exit code is that of the run, or of the merged shards' one verdict.
     """
     from evalrunner.wiring.past_runs import load_runs
     from evalrunner.wiring.publish import show, write_reports
@@ -38,4 +38,6 @@ def report(
     write_reports(merged, outputs)
     if as_json or not outputs:
         show(merged, as_json=as_json, quiet=quiet, verbose=verbose)
+    elif merged.run.exit_code:
+        show(merged, aside=True, quiet=True)
     return merged.run.exit_code

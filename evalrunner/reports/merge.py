@@ -199,10 +199,11 @@ def _missing_shards(reports: Sequence[RunReport]) -> Iterable[Failure]:
         missing = {f"{index}/{count}" for index in range(1, int(count) + 1)} - shards
         if missing:
             names = ", ".join(sorted(missing)[:10])
+            verb = "is" if len(missing) == 1 else "are"
             yield Failure(
                 code=ExitCode.INFRASTRUCTURE,
                 rule="missing_shards",
-                message=f"{len(missing)} of {count} shards are missing: {names}",
+                message=f"{len(missing)} of {count} shards {verb} missing: {names}",
             )
 
 

@@ -166,7 +166,7 @@ def _state(project: Project, state_dir: Path | None) -> Iterator[Finding]:
     if not os.access(state.path, os.W_OK):
         yield Finding(Health.WARNING, "state", f"{state.path} cannot be written")
     else:
-        yield Finding(Health.OK, "state", f"{state.path}, {len(state.run_ids())} runs kept")
+        yield Finding(Health.OK, "state", f"{state.path}, runs kept: {len(state.run_ids())}")
     yield from _cache(project, state)
     yield _ledger(state)
 

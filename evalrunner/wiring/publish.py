@@ -114,9 +114,16 @@ def write_reports(report: RunReport, outputs: Sequence[Path]) -> None:
 
 
 def show(
-    report: RunReport, *, as_json: bool = False, quiet: bool = False, verbose: bool = False
+    report: RunReport,
+    *,
+    as_json: bool = False,
+    aside: bool = False,
+    quiet: bool = False,
+    verbose: bool = False,
 ) -> None:
     """The one screen on stdout; or the run document alone there, and the screen on stderr.
+
+    With *aside* the screen goes to stderr too, and stdout stays empty.
 
     Somebody who stops reading (``| head``) is no error.
     """
@@ -126,7 +133,7 @@ def show(
         if as_json:
             sys.stdout.write(_json(report).decode("ascii"))
             sys.stdout.flush()
-        stream = sys.stderr if as_json else sys.stdout
+        stream = sys.stderr if as_json or aside else sys.stdout
         print_report(report, stream, quiet=quiet, verbose=verbose)
         stream.flush()
     except BrokenPipeError:

@@ -142,7 +142,7 @@ def test_the_cache_elsewhere(project: CliProject, monkeypatch: pytest.MonkeyPatc
 def test_a_key_reaches_its_endpoint_and_no_file(
     project: CliProject, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The application under test repeats a key that it was given: no report carries it."""
+    """The model under test repeats a key that it was given: neither checks nor reports see it."""
     config = (
         (project.root / "evalrunner.yaml")
         .read_text()
@@ -154,7 +154,7 @@ def test_a_key_reaches_its_endpoint_and_no_file(
     outputs = [
         f"-oreport{ending}" for ending in (".json", ".html", ".md", ".csv", ".jsonl", ".junit.xml")
     ]
-    assert project.run(*words, *outputs, "-v") == 0
+    assert project.run(*words, *outputs, "-v") == 1, "the answer comes without the key"
     written = [*project.root.glob("report*"), *project.root.glob(".evalrunner/runs/*")]
     assert len(written) == 7
     for path in written:
@@ -313,3 +313,17 @@ def test_shards_merged_are_the_whole_run(project: CliProject, count: int) -> Non
         assert merged["summary"][key] == expected["summary"][key]
     if count > 2:
         assert entry(["report", *names[:-1]]) == 6, "a missing shard is no pass"
+
+
+def test_a_report_that_goes_to_a_file_says_on_the_terminal_why_it_fails(
+    project: CliProject, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = [f"{index}.json" for index in (1, 2, 3)]
+    assert {project.run("--shard", f"{name[0]}/3", "-o", name) for name in names} <= {0, 5}
+    capsys.readouterr()
+    assert entry(["report", *names, "-o", "all.md"]) == 0
+    assert capsys.readouterr().out == ""
+    assert entry(["report", *names[:2], "-o", "all.md"]) == 6
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "1 of 3 shards is missing: 3/3" in said.err
