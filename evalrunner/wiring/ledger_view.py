@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from evalrunner.adapters.git import git_state
 from evalrunner.adapters.state_dir import open_state_dir
-from evalrunner.engine.ports import LedgerBook
+from evalrunner.engine.ports import LedgerBook, LedgerEntry
 from evalrunner.engine.spend_history import SpendHistory, spend_history
 from evalrunner.errors import LedgerError, UsageError
 from evalrunner.reports import ledger_chart, ledger_focus, ledger_rows_file
@@ -82,17 +83,32 @@ def _moment(day: str) -> float:
 def exported(
     project: Project, ledger: LedgerBook, kind: str, since: float, until: float
 ) -> Iterator[str]:
-    """The rows of a span as text of a format, piece by piece."""
+    """The rows of a span as text of a format, piece by piece.
+
+    What a provider said about a failed call may quote the prompt: it leaves only where
+    ``report.include`` lets contents leave, else the kind of the error stands alone.
+    """
+    entries = ledger.entries(since, until)
+    if project.report_include != "outputs":
+        entries = map(_without_words, entries)
     if kind == "csv":
-        return ledger_rows_file.as_csv(ledger.entries(since, until))
+        return ledger_rows_file.as_csv(entries)
     origins = ledger.origins()
     if kind == "json":
-        rows = ledger.entries(since, until), ledger.runs(since, until), origins
+        rows = entries, ledger.runs(since, until), origins
         return ledger_rows_file.as_json(*rows)
     cells = ledger.spending(since, until, ledger_focus.BY)
     tags = {origin.run_id: origin.tags for origin in origins}
     account = namespace_of(project)
     return iter([ledger_focus.as_csv(ledger_focus.focus_rows(cells, tags, account=account))])
+
+
+def _without_words(entry: LedgerEntry) -> LedgerEntry:
+    end = entry.settlement
+    if end is None or end.error is None:
+        return entry
+    kind = end.error.partition(":")[0]
+    return replace(entry, settlement=replace(end, error=kind))
 
 
 def take_in(ledger: LedgerBook, path: Path) -> int:

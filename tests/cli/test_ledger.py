@@ -232,6 +232,31 @@ def test_every_attempt_is_exported(project: Path, capsys: pytest.CaptureFixture[
     assert sum(float(r["BilledCost"]) for r in focus) == pytest.approx(1.1)
 
 
+@pytest.mark.parametrize(
+    ("include", "error"),
+    [
+        ("outputs", "RequestRejected: the provider answered 400: no: 'hello'"),
+        ("redacted", "RequestRejected"),
+        ("none", "RequestRejected"),
+    ],
+)
+@pytest.mark.parametrize("form", ["json", "csv"])
+def test_what_a_provider_said_leaves_only_where_contents_may(
+    project: Path, capsys: pytest.CaptureFixture[str], include: str, error: str, form: str
+) -> None:
+    (project / "evalrunner.yaml").write_text(f"{CONFIG}report: {{include: {include}}}\n")
+    said = "RequestRejected: the provider answered 400: no: 'hello'"
+    ledger = SqliteLedger(project / ".evalrunner" / "ledger.sqlite3", run_id="r3")
+    ledger.reserve([call("r3", 1)])
+    ledger.settle([paid(call("r3", 1), 0, status="error", error=said)])
+    ledger.close()
+    text = shown(capsys, "ledger", "export", "--format", form)
+    if form == "json":
+        assert json.loads(text)["attempts"][-1]["end"]["error"] == error
+    else:
+        assert list(csv.DictReader(io.StringIO(text)))[-1]["error"] == error
+
+
 def test_runners_are_merged_and_twice_is_once(
     project: Path, tmp_path_factory: pytest.TempPathFactory, capsys: Any, monkeypatch: Any
 ) -> None:
