@@ -134,13 +134,18 @@ class KeyRing:
                 f"the variable {name!r} with the key of model {endpoint.name!r} is not set",
                 hint=f"export {name}=…, or put it into the file that --env-file names",
             )
-        if key not in self._released:
-            self._released.add(key)
-            self._pattern = None
-            if len(key) >= _SHORTEST_SECRET:
-                known = {*self._sent_spellings, *_spellings(key)}
-                self._sent_spellings = tuple(sorted(known, key=len, reverse=True))
+        self.release(key)
         return key
+
+    def release(self, key: str) -> None:
+        """Remembers a key that is about to be sent, so that it is taken out of what comes back."""
+        if key in self._released:
+            return
+        self._released.add(key)
+        self._pattern = None
+        if len(key) >= _SHORTEST_SECRET:
+            known = {*self._sent_spellings, *_spellings(key)}
+            self._sent_spellings = tuple(sorted(known, key=len, reverse=True))
 
     def withhold(self, text: str) -> str:
         """The text of an answer without any key that was handed out, in plain or encoded form.

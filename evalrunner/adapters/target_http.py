@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from evalrunner.adapters.chat_format import without_keys
 from evalrunner.adapters.credentials import KeyRing
 from evalrunner.adapters.http_address import Address
 from evalrunner.adapters.http_faults import classify
@@ -67,7 +68,8 @@ class HttpTarget:
                 reply.status, reply.headers, reply.body, now=now, redact=self._keys.redact
             )
         answer = self._answer(reply.body)
-        return response_from(answer, label=self._label, seconds=reply.seconds)
+        response = response_from(answer, label=self._label, seconds=reply.seconds)
+        return without_keys(response, self._keys)
 
     async def aclose(self) -> None:
         """Closes the connections. Never raises."""
@@ -104,6 +106,7 @@ class HttpTarget:
                 f"the variable {name!r} with the key of target {self._label!r} is not set",
                 hint=f"export {name}=…",
             )
+        self._keys.release(key)
         return {"authorization": f"Bearer {key}"}
 
     def _body(self, request: TargetRequest) -> bytes:

@@ -257,6 +257,13 @@ def test_an_http_target_fills_its_body_once_and_finds_its_answer(
     assert "x-kind: eval" in server.heads["ok"]
 
 
+def test_an_http_target_that_says_its_key_back_is_not_quoted(root: Path) -> None:
+    with FaultServer(faults={"echo": http(200, b"my key is t0ken-0123456789")}) as running:
+        target = web(running, "echo", api_key_env="BOT_TOKEN")
+        response = ask(target, root, environ={"BOT_TOKEN": "t0ken-0123456789"})
+    assert response.text.raw == "my key is [redacted]"
+
+
 def test_an_http_target_without_paths_answers_with_its_body(
     server: FaultServer, root: Path
 ) -> None:
