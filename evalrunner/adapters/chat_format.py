@@ -90,6 +90,8 @@ def without_keys(response: ModelResponse, keys: KeyRing) -> ModelResponse:
 
     What is said here is stored, and shown to judges, who are others' models.
     """
+    if not keys.handed_out:
+        return response
     text, refusal = response.text.raw, response.refusal
     said = (text, refusal.raw if refusal else "", response.finish_reason, response.served_model)
     whole = json.dumps([*said, response.tool_calls])

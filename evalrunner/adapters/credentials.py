@@ -147,6 +147,11 @@ class KeyRing:
             known = {*self._sent_spellings, *_spellings(key)}
             self._sent_spellings = tuple(sorted(known, key=len, reverse=True))
 
+    @property
+    def handed_out(self) -> bool:
+        """Whether any key was, that an answer could say back."""
+        return bool(self._sent_spellings)
+
     def withhold(self, text: str) -> str:
         """The text of an answer without any key that was handed out, in plain or encoded form.
 
