@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable, Mapping
 from fractions import Fraction
 from typing import Any, Final
@@ -32,11 +33,24 @@ COST_FACTS: Final = (
     "token_type",
     "service_tier",
 )
-USAGE_FACTS: Final = ("api_key_id", "workspace_id", "model", "service_tier")
+USAGE_FACTS: Final = (
+    "api_key_id",
+    "workspace_id",
+    "model",
+    "service_tier",
+    "context_window",
+    "inference_geo",
+)
 
 _MOST_DAYS: Final = 31
 _DISCOUNT: Final = {"standard": Fraction(1), "batch": Fraction(1, 2)}
 """What a tier's tokens cost, in list prices; the others are agreed upon, and not public."""
+
+_LONG_PROMPT: Final = re.compile(r"(\d+)k-")
+"""How the reports name the prompts above a length: ``200k-1M``."""
+
+_AT_HOME: Final = Fraction(11, 10)
+"""What a token costs that may be worked on in the United States alone, by Anthropic's price list."""
 
 PriceOf = Callable[[str], Price | None]
 """The list price of a model."""
@@ -132,11 +146,12 @@ def _usage_cost(
 ) -> Fraction | None:
     """A row's tokens at list prices; ``None`` where one of them has none.
 
-    A write that lasts an hour costs twice an input token, by Anthropic's price list; tools on their
-    server are billed by the use, and are not priced here.
+    A write that lasts an hour costs twice an input token, by Anthropic's price list; a long prompt costs
+    what the price says of it. Tools on their server are billed by the use, and are not priced here.
     """
     price = price_of(facts["model"] or "")
     part = _DISCOUNT.get(facts["service_tier"] or "")
+    long = _LONG_PROMPT.match(facts["context_window"] or "")
     written = result.get("cache_creation")
     writes = written if isinstance(written, dict) else {}
     tools = result.get("server_tool_use")
@@ -150,6 +165,7 @@ def _usage_cost(
     ]
     if price is None or part is None or any(used) or None in [*counts, *used]:
         return None
+    price = price.at(int(long[1]) * 1000 + 1 if long else 0)
     rates = (
         price.input,
         price.input if price.cached_input is None else price.cached_input,
@@ -158,7 +174,8 @@ def _usage_cost(
         price.output,
     )
     cost = sum((count or 0) * rate for count, rate in zip(counts, rates, strict=True))
-    return part * Fraction(cost, PICO_PER_USD)
+    place = _AT_HOME if facts["inference_geo"] == "us" else 1
+    return part * place * Fraction(cost, PICO_PER_USD)
 
 
 def _count(value: object) -> int | None:

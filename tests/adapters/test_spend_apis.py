@@ -17,7 +17,7 @@ from evalrunner.adapters.spend_langfuse import LangfuseSpend
 from evalrunner.adapters.spend_litellm import LitellmSpend
 from evalrunner.adapters.spend_openai import OpenAISpend
 from evalrunner.errors import ConfigError, SpendError
-from evalrunner.values.money import Picodollars, Price
+from evalrunner.values.money import Picodollars, Price, PriceStep
 from evalrunner.values.spend import RowFilter, SpendRead, SpendSpec, shifted
 
 from .spend_server import SpendServer
@@ -57,6 +57,9 @@ def list_price(model: str) -> Price | None:
         output=Picodollars(15_000_000),
         cached_input=Picodollars(300_000),
         cache_write=Picodollars(3_750_000),
+        steps=(
+            PriceStep(above=200_000, input=Picodollars(6_000_000), output=Picodollars(22_500_000)),
+        ),
     )
 
 
@@ -317,6 +320,28 @@ def test_anthropic_usage_is_priced_by_key_and_tier() -> None:
     assert left_out(read) == {"evals": whole}
     assert unknown_rows(read) == 4
     assert server.requests[0].path == "/v1/organizations/usage_report/messages"
+
+
+@pytest.mark.parametrize(
+    ("facts", "usd"),
+    [
+        ({"context_window": "0-200k"}, "3"),
+        ({"context_window": "200k-1M"}, "6"),
+        ({"inference_geo": "us"}, "3.3"),
+        ({"inference_geo": "global"}, "3"),
+        ({"context_window": "200k-1M", "inference_geo": "us", "service_tier": "batch"}, "3.3"),
+    ],
+)
+def test_anthropic_usage_of_long_prompts_and_at_home_costs_what_the_list_says(
+    facts: dict[str, str], usd: str
+) -> None:
+    row = usage(cache_read_input_tokens=0, cache_creation=None, output_tokens=0, **facts)
+    days = [{"starting_at": "2026-11-02T00:00:00Z", "results": [row]}]
+    with SpendServer(lambda _: {"data": days}) as server:
+        read = fetch(spec("anthropic", server.url, report="usage"))
+    assert counted(read) == {"2026-11-02": Fraction(usd)}
+    groups = server.requests[0].query.getall("group_by[]")
+    assert {"context_window", "inference_geo"} <= set(groups)
 
 
 # ---------------------------------------------------------------- litellm
