@@ -215,8 +215,9 @@ def cell_mapping(value: object) -> Mapping[str, object] | None:
     if value is None:
         return {}
     if isinstance(value, str):
+        text = cell_text(value)
         try:
-            value = json.loads(value) if value.strip() else {}
+            value = {} if text is None else json.loads(text)
         except (ValueError, RecursionError):
             return None
     if isinstance(value, Mapping):

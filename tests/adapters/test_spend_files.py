@@ -389,6 +389,14 @@ def test_tags_that_cannot_be_read_do_not_count_as_no_tags(tmp_path: Path) -> Non
         assert total(focus(tmp_path)) == 3, "nobody has asked for tags here"
 
 
+@pytest.mark.parametrize("null", ["NULL", "null", ""])
+def test_tags_that_are_null_are_no_tags(null: str, tmp_path: Path) -> None:
+    """The public sample writes NULL where a row has no tags."""
+    write(tmp_path / "a.csv", [BASE | {"Tags": null}, BASE | {"Tags": '{"workload": "eval"}'}])
+    read = focus(tmp_path, RowFilter(exclude={"Tags.workload": ["eval"]}))
+    assert (total(read), left_out(read)) == (Fraction(3, 2), {"evals": Fraction(3, 2)})
+
+
 def test_a_row_without_a_period_leaves_every_window_open(tmp_path: Path) -> None:
     undated = BASE | {"ChargePeriodStart": "yesterday"}
     for row, opened in ((undated, 1), (undated | {"ChargeCategory": "Tax"}, 0)):
