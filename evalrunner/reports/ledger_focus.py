@@ -33,6 +33,7 @@ COLUMNS: Final = (
     "ConsumedUnit",
     "ContractedCost",
     "EffectiveCost",
+    "InvoiceId",
     "InvoiceIssuerName",
     "ListCost",
     "PricingCategory",
@@ -81,9 +82,10 @@ def _row(
     day, run_id, suite, tier, role, provider, model, processing = (str(part) for part in cell.key)
     start = date.fromisoformat(day)
     month = start.replace(day=1)
-    cost = usd_text(cell.settled)
+    cost = _decimal(usd_text(cell.settled) or "0")
     tokens = cell.input_tokens + cell.output_tokens
-    quantity, unit = (tokens, "Tokens") if tokens else (cell.calls, "Requests")
+    counted, unit = (tokens, "Tokens") if tokens else (cell.calls, "Requests")
+    quantity = _decimal(str(counted))
     labels = {"workload": "eval", "suite": suite, "tier": tier, "role": role, "run_id": run_id}
     return {
         "BilledCost": cost,
@@ -98,14 +100,15 @@ def _row(
         "ChargeFrequency": "Usage-Based",
         "ChargePeriodStart": _stamp(start),
         "ChargePeriodEnd": _stamp(start + timedelta(days=1)),
-        "ConsumedQuantity": str(quantity),
+        "ConsumedQuantity": quantity,
         "ConsumedUnit": unit,
         "ContractedCost": cost,
         "EffectiveCost": cost,
+        "InvoiceId": None,
         "InvoiceIssuerName": provider,
         "ListCost": cost,
         "PricingCategory": "Standard",
-        "PricingQuantity": str(quantity),
+        "PricingQuantity": quantity,
         "PricingUnit": unit,
         "ProviderName": provider,
         "PublisherName": provider,
@@ -136,6 +139,11 @@ def as_csv(rows: Iterable[Mapping[str, str | None]]) -> str:
         cells = (row[name] for name in COLUMNS)
         writer.writerow(["" if cell is None else for_csv_cell(cell) for cell in cells])
     return page.getvalue()
+
+
+def _decimal(number: str) -> str:
+    """A number as FOCUS types it: a column of whole ones would be read as integers."""
+    return number if "." in number else f"{number}.0"
 
 
 def _stamp(day: date) -> str:

@@ -46,6 +46,7 @@ FURTHER = {
     "ChargeFrequency",
     "ConsumedQuantity",
     "ConsumedUnit",
+    "InvoiceId",
     "PricingCategory",
     "ServiceSubcategory",
     "SkuId",
@@ -76,6 +77,12 @@ RULES: dict[str, Callable[[Row], bool]] = {
     ),
     "Custom columns MUST begin with x_": lambda row: all(
         name.startswith("x_") for name in row.keys() - MANDATORY.keys() - FURTHER
+    ),
+    "Cost and quantity columns MUST be of type Decimal": lambda row: all(
+        "." in (row[name] or "") for name in DECIMALS
+    ),
+    "InvoiceId is RECOMMENDED, and null without an invoice": lambda row: (
+        "InvoiceId" in row and row["InvoiceId"] is None
     ),
     "NumericFormat: decimals without symbols or separators": lambda row: all(
         re.fullmatch(r"-?\d+(\.\d+)?([eE][+-]?\d+)?", row[name] or "0") for name in DECIMALS
@@ -176,7 +183,7 @@ def test_a_rule_notices_a_row_that_breaks_it(rule: str) -> None:
 
 def test_a_row_says_what_it_is_about() -> None:
     first, second, third = rows(CELLS)
-    assert (first["BilledCost"], first["ConsumedQuantity"]) == ("0.00125", "1050")
+    assert (first["BilledCost"], first["ConsumedQuantity"]) == ("0.00125", "1050.0")
     assert (second["BilledCost"], second["ConsumedUnit"]) == ("0.000000000001", "Requests")
     assert (third["x_PossiblyPaidCost"], third["x_UnpricedCalls"]) == ("0.000000000007", "1")
     assert first["BillingPeriodEnd"] == "2027-01-01T00:00:00Z"
