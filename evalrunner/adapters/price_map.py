@@ -55,6 +55,8 @@ class PriceMap:
                 return Unknown(reason=f"{source} has no price for priority")
             suffix, source = "", f"{source} (standard rates, none for {processing})"
         base = _rates(entry, "", suffix)
+        if base is None and _at_nothing(entry):
+            return Unknown(reason=f"{source} lists it at $0; if it is free, say price: free")
         if base is None:
             return Unknown(reason=f"{source} has no usable price for it")
         return Price(**base, steps=tuple(_steps(entry, suffix, base)), source=source)
@@ -87,6 +89,12 @@ def _rates(entry: Mapping[str, object], above: str, suffix: str) -> dict[str, Pi
         if rate is not None:
             rates[ours] = rate
     return rates
+
+
+def _at_nothing(entry: Mapping[str, object]) -> bool:
+    """Whether a list gives a model away, which it also does where it knows no price."""
+    listed = (entry.get("input_cost_per_token"), entry.get("output_cost_per_token"))
+    return all(isinstance(rate, int | Decimal) and Decimal(rate).is_zero() for rate in listed)
 
 
 def _steps(

@@ -56,7 +56,9 @@ class ListedPrices:
         if isinstance(found, Price) or base_url is not None:
             return found
         other = self.from_map(provider, model, processing=processing)
-        return other if isinstance(other, Price) else found
+        if isinstance(other, Price):
+            return other
+        return Unknown(reason=f"{found.reason}; {other.reason}")
 
     def from_list(
         self,

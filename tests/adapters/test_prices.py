@@ -327,7 +327,8 @@ def test_the_map_is_asked_where_the_list_knows_nothing() -> None:
     expected = Price(input=Picodollars(1_250_000), output=Picodollars(10_000_000), source="map@1")
     assert lists.resolve("acme", "model", at=NOW) == expected
     unknown = Unknown(reason="list@1 does not list it")
-    assert lists.resolve("other", "model", at=NOW) == unknown
+    neither = Unknown(reason="list@1 does not list it; map@1 does not list it")
+    assert lists.resolve("other", "model", at=NOW) == neither
     assert lists.resolve("acme", "model", at=NOW, base_url="http://10.0.0.5/v1") == unknown
 
 
@@ -367,6 +368,11 @@ def test_the_map_knows_caches_long_prompts_and_thinking() -> None:
 )
 def test_a_rate_of_the_map_that_is_none_makes_the_price_unknown(fields: dict[str, object]) -> None:
     assert isinstance(mapped(**fields), Unknown)
+
+
+def test_a_model_that_the_map_gives_away_is_unknown_and_says_what_to_type() -> None:
+    free = mapped(input_cost_per_token=0, output_cost_per_token=Decimal("0e-9"))
+    assert free == Unknown(reason="map@1 lists it at $0; if it is free, say price: free")
 
 
 @pytest.mark.skipif(find_spec("litellm") is None, reason="needs litellm's file")
