@@ -12,7 +12,7 @@ from evalrunner.suite.config import load_project
 from evalrunner.suite.endpoints import endpoint_for
 from evalrunner.values.dataclass import dataclass
 from evalrunner.values.money import Picodollars, Price, usd_text
-from evalrunner.values.pricing import Unknown
+from evalrunner.values.pricing import Unknown, processing_of
 from evalrunner.values.spec import Endpoint
 
 _RATES = {
@@ -54,9 +54,10 @@ def disagreements(models: Sequence[str], *, config: Path | None = None) -> Itera
         provider, model, url = endpoint.provider, endpoint.model, endpoint.base_url
         said: list[Price | Unknown] = [] if endpoint.price is None else [endpoint.price]
         if provider != "local":
-            said.append(lists.from_list(provider, model, at=at, base_url=url))
+            way = processing_of(endpoint.params)
+            said.append(lists.from_list(provider, model, at=at, processing=way, base_url=url))
             if url is None:
-                said.append(lists.from_map(provider, model))
+                said.append(lists.from_map(provider, model, processing=way))
         known = [one for one in said if isinstance(one, Price)]
         text = "; ".join(map(described, said)) or "local: free"
         if len({replace(one, source="") for one in known}) > 1:

@@ -353,3 +353,15 @@ def test_an_hour_costs_what_was_written(tmp_path: Path, monkeypatch: Any, capsys
     (tmp_path / "evalrunner.yaml").write_text(own)
     monkeypatch.chdir(tmp_path)
     assert "own: $2.5 an hour" in shown(capsys, "prices", "show")
+
+
+def test_prices_are_checked_for_the_way_in_which_a_model_is_called(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What is checked is what is billed: flex at the price of flex."""
+    (project / "evalrunner.yaml").write_text(
+        "models: {flex: {model: openai/gpt-5.1, params: {service_tier: flex}}}\n"
+    )
+    billed = shown(capsys, "prices", "show").removeprefix("flex: ").split(" (")[0]
+    assert billed.startswith("$0.625 input")
+    assert shown(capsys, "prices", "check").count(billed) == 2
