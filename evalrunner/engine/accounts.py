@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
+from collections.abc import Container, Iterator, Mapping
 
 from evalrunner.engine.ports import PriceBook
 from evalrunner.engine.tokens import max_input_tokens, max_output_tokens
 from evalrunner.values.exchange import CallRecord, ModelRequest, ModelResponse, Request
 from evalrunner.values.fingerprint import Fingerprint
-from evalrunner.values.money import ZERO, Picodollars, Price, worst_case
+from evalrunner.values.money import ZERO, Picodollars, Price, dollars, worst_case
 from evalrunner.values.pricing import price_call
 from evalrunner.values.spec import Endpoint
 
@@ -38,6 +38,7 @@ class Accounts:
         self._endpoints = endpoints
         self._prices: dict[str, Price | None] = {}
         self._counted: set[Fingerprint] = set()
+        self._dearer: dict[str, Picodollars] = {}
         self._counted_before = counted
         self._miss_cause = miss_cause
 
@@ -64,10 +65,11 @@ class Accounts:
     def worst_case(self, request: Request) -> Picodollars | None:
         """The most that one attempt at the request can cost; ``None`` is unknown.
 
-        An application is not asked for its price: what it does not report is unmetered.
+        Of an application nobody knows a price: it is what the suite says at most, else nothing, and what
+        it does not report is unmetered.
         """
         if not isinstance(request, ModelRequest):
-            return ZERO
+            return self.max_per_call(request.endpoint) or ZERO
         price = self.price(request.endpoint)
         if price is None:
             return None
@@ -77,6 +79,26 @@ class Accounts:
             max_tokens=max_output_tokens(request),
             seconds=self._endpoints[request.endpoint].timeout_seconds,
         )
+
+    def max_per_call(self, endpoint: str) -> Picodollars | None:
+        """The most that one call of an application may cost, where its suite says so."""
+        return self._endpoints[endpoint].max_per_call
+
+    def charged(self, request: Request, response: ModelResponse) -> Picodollars | None:
+        """The worth of an answer that was just paid for; a call dearer than it may be is remembered."""
+        cost = self.worth(request, response)
+        most = self.max_per_call(request.endpoint)
+        if most is not None and cost is not None and cost > most:
+            self._dearer[request.endpoint] = max(cost, self._dearer.get(request.endpoint, ZERO))
+        return cost
+
+    def broken_bounds(self) -> Iterator[str]:
+        """A line for each application that reported more for a call than its suite says at most."""
+        for name, cost in sorted(self._dearer.items()):
+            yield (
+                f"{name}: a call cost {dollars(cost)}, more than its max_usd_per_call of "
+                f"{dollars(self.max_per_call(name))}, so that a ceiling may not hold: raise it"
+            )
 
     def worth(self, request: Request, response: ModelResponse) -> Picodollars | None:
         """What the answer costs at today's prices with an empty cache; ``None`` is unknown.

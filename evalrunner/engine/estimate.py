@@ -192,7 +192,8 @@ class Estimator:
             request.suite, request.endpoint, role or request.role, request.tier, chance, proxy
         )
         most = None
-        if isinstance(request, ModelRequest):
+        bounded = self._accounts.max_per_call(request.endpoint) is not None
+        if bounded or isinstance(request, ModelRequest):
             most = _tried(self._accounts.worst_case(request))
         return _Part(place, expected_input_tokens(request), max_output_tokens(request), most, key)
 

@@ -241,7 +241,7 @@ class Executor:
         lane.check()
 
     async def _settle(self, row: Attempt, call: _Call, response: ModelResponse) -> None:
-        cost = self._accounts.worth(call.request, response)
+        cost = self._accounts.charged(call.request, response)
         call.incurred.append(cost)
         settlement = self._settlement(
             row.id,

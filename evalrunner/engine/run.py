@@ -127,7 +127,7 @@ def conclude(
         cache=cache_info(setup),
         possibly_paid=possibly_paid,
         remedies=remedies_for(setup, before) if before.refused else (),
-        warnings=(*setup.warnings, *unverified),
+        warnings=(*setup.warnings, *unverified, *setup.accounts.broken_bounds()),
         summary=sums,
         gate_specs=specs,
         repeats=repeats,

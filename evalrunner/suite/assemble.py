@@ -279,9 +279,16 @@ def _target(model: TargetModel, label: str, source: SourceRef) -> Target:
     if model.model or model.tier:
         return Target(label=label, model=model.model or model.tier, source=source)
     kind = "python" if model.python else "http" if model.http else "command"
-    spec = _json(model.model_dump(exclude_none=True, exclude={"label"}))
+    spec = _json(model.model_dump(exclude_none=True, exclude={"label", "max_usd_per_call"}))
     assert isinstance(spec, dict)  # a model dumps as a mapping
-    return Target(label=label, kind=kind, spec=spec, source=source)
+    most = model.max_usd_per_call
+    return Target(
+        label=label,
+        kind=kind,
+        spec=spec,
+        max_per_call=None if most is None else Picodollars(most),
+        source=source,
+    )
 
 
 def _free(label: str, taken: set[str]) -> str:

@@ -172,6 +172,9 @@ class HttpTarget(Section):
     api_key_env: VariableName | None = None
 
 
+_OF_APPLICATIONS: Final = ("watch", "version", "timeout_seconds", "max_usd_per_call")
+
+
 class TargetModel(Section):
     """A target in full: a model, or an application as ``python``, ``http`` or ``command``."""
 
@@ -184,6 +187,7 @@ class TargetModel(Section):
     watch: list[str] | None = None
     version: Annotated[str, Field(min_length=1, max_length=200)] | None = None
     timeout_seconds: Seconds | None = None
+    max_usd_per_call: Usd | None = None
 
     @model_validator(mode="after")
     def _one_kind(self) -> TargetModel:
@@ -191,8 +195,9 @@ class TargetModel(Section):
         given = [name for name in kinds if getattr(self, name) is not None]
         if len(given) != 1:
             raise ValueError(f"a target has exactly one of {', '.join(kinds)}")
-        if given[0] in ("model", "tier") and (self.watch or self.version or self.timeout_seconds):
-            raise ValueError("watch, version and timeout_seconds are for applications")
+        said = [name for name in _OF_APPLICATIONS if getattr(self, name) is not None]
+        if said and given[0] in ("model", "tier"):
+            raise ValueError(f"{said[0]} is for applications")
         return self
 
 

@@ -90,12 +90,14 @@ class Target:
         model: For a model: a tier (``proxy``, ``frontier``), a name in ``models:``, or an id.
         spec: For an application: what the user wrote (``python``, ``http`` or ``command``, ``watch``,
             ``version``, ``timeout_seconds``).
+        max_per_call: The most that one call of an application may cost; ``None`` where nobody says.
     """
 
     label: str
     kind: str = "model"
     model: str | None = None
     spec: Mapping[str, Json] = field(default_factory=dict)
+    max_per_call: Picodollars | None = None
     source: SourceRef = SourceRef(file="")
 
 
@@ -203,6 +205,7 @@ class Endpoint:
         client: ``direct``, ``litellm`` or ``local``.
         params: Parameters sent with every request.
         price: The user's own price; ``None`` where a price list has to know it.
+        max_per_call: The most that one call of an application may cost, as the user says.
         rpm: Requests a minute.
         tpm: Tokens a minute.
         timeout_seconds: The total deadline of one attempt.
@@ -218,6 +221,7 @@ class Endpoint:
     client: str = "direct"
     params: Mapping[str, Json] = field(default_factory=dict)
     price: Price | None = None
+    max_per_call: Picodollars | None = None
     rpm: int | None = None
     tpm: int | None = None
     timeout_seconds: float = 60.0

@@ -242,6 +242,7 @@ class Assembly:
             identity=identity,
             client=target.kind,
             timeout_seconds=_timeout(target),
+            max_per_call=target.max_per_call,
         )
         self.endpoints[name] = endpoint
         self.applications[name] = target
