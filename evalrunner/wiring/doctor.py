@@ -14,7 +14,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
-from evalrunner.adapters.ledger_sqlite import SqliteLedger
 from evalrunner.adapters.sqlite_file import journal_mode, sqlite_version
 from evalrunner.adapters.state_dir import NAME, StateDir
 from evalrunner.errors import ConfigError, LedgerError, LoadError
@@ -23,6 +22,7 @@ from evalrunner.values.dataclass import dataclass
 from evalrunner.values.project import Project
 from evalrunner.version import __version__
 from evalrunner.wiring.advice import undated_aliases
+from evalrunner.wiring.ledgers import ledger_place, open_ledger
 from evalrunner.wiring.secret_values import key_names
 from evalrunner.wiring.store_health import store_findings
 
@@ -168,7 +168,7 @@ def _state(project: Project, state_dir: Path | None) -> Iterator[Finding]:
     else:
         yield Finding(Health.OK, "state", f"{state.path}, runs kept: {len(state.run_ids())}")
     yield from _cache(project, state)
-    yield _ledger(state)
+    yield _ledger(project, state)
 
 
 def _cache(project: Project, state: StateDir) -> Iterator[Finding]:
@@ -176,15 +176,15 @@ def _cache(project: Project, state: StateDir) -> Iterator[Finding]:
         yield Finding(Health.OK if found.sound else Health.WARNING, "cache", found.text)
 
 
-def _ledger(state: StateDir) -> Finding:
-    if not state.ledger.exists():
-        return Finding(Health.OK, "ledger", "made by the first run")
+def _ledger(project: Project, state: StateDir) -> Finding:
     try:
-        ledger = SqliteLedger(state.ledger, run_id="doctor")
-    except LedgerError as error:
+        place = ledger_place(project, state)
+        if isinstance(place, Path) and not place.exists():
+            return Finding(Health.OK, "ledger", "made by the first run")
+        open_ledger(project, state, run_id="doctor").close()
+    except (LedgerError, ConfigError) as error:
         return Finding(Health.WARNING, "ledger", error.message)
-    ledger.close()
-    return Finding(Health.OK, "ledger", f"{state.ledger} can be read and written")
+    return Finding(Health.OK, "ledger", f"{place} can be read and written")
 
 
 def _credentials(project: Project) -> Iterator[Finding]:

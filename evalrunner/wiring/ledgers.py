@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 from evalrunner.adapters.ledger_sqlite import SqliteLedger
 from evalrunner.adapters.state_dir import StateDir
@@ -14,6 +15,21 @@ from evalrunner.wiring.stores import namespace_of
 ORDINARY = "sqlite:"
 NO_RUN = ""
 """The run of a ledger that is opened to be read."""
+
+
+def ledger_place(project: Project, state: StateDir) -> Path | str:
+    """Where the ledger of ``cost.ledger`` is: its file, or its server without the password.
+
+    Raises:
+        ConfigError: The URL can be no ledger's.
+    """
+    url = project.cost.ledger_url
+    if url.startswith(ORDINARY):
+        place = url.removeprefix(ORDINARY)
+        return project.root / place if place else state.ledger
+    from evalrunner.adapters.server_address import server_address
+
+    return str(server_address(url))
 
 
 def open_ledger(
@@ -30,18 +46,16 @@ def open_ledger(
         ConfigError: The URL can be no ledger's.
         LedgerError: It cannot be opened.
     """
-    url = project.cost.ledger_url
-    if url.startswith(ORDINARY):
-        place = url.removeprefix(ORDINARY)
-        path = project.root / place if place else state.ledger
-        return SqliteLedger(path, run_id=run_id, ceilings=ceilings, tags=tags)
+    place = ledger_place(project, state)
+    if isinstance(place, Path):
+        return SqliteLedger(place, run_id=run_id, ceilings=ceilings, tags=tags)
 
     # Only here: a run with a file needs no socket.
     from evalrunner.adapters.ledger_redis import RedisLedger
     from evalrunner.adapters.server_address import server_address
 
     return RedisLedger(
-        server_address(url),
+        server_address(project.cost.ledger_url),
         namespace=namespace_of(project),
         run_id=run_id,
         ceilings=ceilings,

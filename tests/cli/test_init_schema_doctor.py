@@ -15,6 +15,7 @@ import yaml
 from evalrunner.cli.app import entry
 from evalrunner.wiring import doctor
 from tests.cli.project import CliProject
+from tests.servers import Server
 
 ROOT = Path(__file__).parents[2]
 
@@ -132,6 +133,21 @@ def test_doctor_sees_damage(project: CliProject, capsys: pytest.CaptureFixture[s
     Path(".evalrunner/ledger.sqlite3").write_bytes(b"no database" * 999)
     capsys.readouterr()
     assert "warning ledger" in findings(capsys)
+
+
+def test_doctor_looks_at_the_ledger_that_is_configured(
+    project: CliProject, capsys: pytest.CaptureFixture[str], server: Server
+) -> None:
+    assert project.run() == 0
+    config = (project.root / "evalrunner.yaml").read_text()
+    address = server.url.removeprefix("redis://")
+    url = f"redis://:no-such-password@{address}/0"
+    project.write("evalrunner.yaml", f"{config}cost: {{ledger: {{url: '{server.url}/0'}}}}\n")
+    assert f"ok      ledger         redis://{address} can be read and written" in findings(capsys)
+    project.write("evalrunner.yaml", f"{config}cost: {{ledger: {{url: '{url}'}}}}\n")
+    found = findings(capsys)
+    assert "warning ledger" in found
+    assert "no-such-password" not in found
 
 
 def test_doctor_names_keys_and_shows_none(
