@@ -22,7 +22,7 @@ from evalrunner.values.fingerprint import Fingerprint
 T = TypeVar("T")
 
 
-TURNS: Final = 12
+TURNS: Final = 24
 """How many turns of the event loop gather what one transaction stores. Where nothing else is to be done they
 take no time to speak of; in a busy run they bring more answers together, for a twentieth of its CPU time."""
 

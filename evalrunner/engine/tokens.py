@@ -42,14 +42,15 @@ def max_output_tokens(request: Request) -> int:
 
 def content_bytes(request: ModelRequest) -> int:
     """The size of everything that the model reads, without what the chat format adds."""
-    size = _length(request.tools) + _length(request.response_format)
+    size = 0
+    for part in (request.tools, request.response_format):
+        if part is not None:
+            size += _length(part)
     for message in request.messages:
         size += _length(message.content)
     return size
 
 
 def _length(content: object) -> int:
-    if content is None:
-        return 0
     text = content if type(content) is str else str(content)
     return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))

@@ -65,6 +65,8 @@ def _text(value: object) -> str:
     """The canonical JSON of a part."""
     if type(value) is str:
         return _quoted(value)
+    if type(value) is int:
+        return str(value)
     return "null" if value is None else _encode(_plain(value))
 
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from hashlib import sha256
 from threading import Thread
+from typing import Final
 
 from evalrunner.reports.document import Piece
 from evalrunner.values.result import RunReport
+
+_LARGE_BYTES: Final = 1 << 18
 
 
 class DigestMeanwhile:
@@ -44,11 +47,29 @@ class HashedDocument:
         self._sum = sha256()
 
     def __call__(self, report: RunReport) -> Iterator[Piece]:
-        """The pieces, to be taken once."""
-        for piece in self._make(report):
+        """The pieces, small ones joined, to be taken once."""
+        for piece in _large(self._make(report)):
             self._sum.update(piece)
             yield piece
 
     def hexdigest(self) -> str:
         """The digest of what was taken."""
         return self._sum.hexdigest()
+
+
+def _large(pieces: Iterable[Piece]) -> Iterator[Piece]:
+    """The same text in pieces that are worth a step each; large ones are not copied."""
+    small: list[Piece] = []
+    size = 0
+    for piece in pieces:
+        if len(piece) >= _LARGE_BYTES:
+            yield b"".join(small)
+            yield piece
+            small, size = [], 0
+            continue
+        small.append(piece)
+        size += len(piece)
+        if size >= _LARGE_BYTES:
+            yield b"".join(small)
+            small, size = [], 0
+    yield b"".join(small)
