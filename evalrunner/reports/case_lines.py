@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, overload
 
@@ -47,12 +47,13 @@ class Lines(Sequence[bytes]):
         instead: Those that read otherwise now, by number and in that order.
     """
 
-    __slots__ = ("_instead", "_starts", "_text")
+    __slots__ = ("_changed", "_instead", "_starts", "_text")
 
     def __init__(
         self, text: bytes, starts: Sequence[int], instead: Mapping[int, bytes] | None = None
     ) -> None:
         self._text, self._starts, self._instead = text, starts, instead or {}
+        self._changed = list(self._instead)
 
     def __len__(self) -> int:
         return len(self._starts) - 1
@@ -71,7 +72,8 @@ class Lines(Sequence[bytes]):
     def blocks(self, first: int, after: int) -> Iterator[Piece]:
         """The lines from one number up to another, as few pieces that join like lines."""
         text = memoryview(self._text)
-        for number in (number for number in self._instead if first <= number < after):
+        changed = self._changed
+        for number in changed[bisect_left(changed, first) : bisect_left(changed, after)]:
             if first < number:
                 yield text[self._span(first, number)]
             yield self._instead[number]
