@@ -14,7 +14,6 @@ import sys
 import time
 import traceback
 from pathlib import Path
-from random import Random
 from typing import Any
 
 from evalrunner.adapters.clock import SystemClock
@@ -34,7 +33,7 @@ from evalrunner.engine.replay import StoreReader
 from evalrunner.errors import BudgetExceeded, ModelCallError
 from evalrunner.testing import MemoryStore
 from evalrunner.values.fingerprint import fingerprint
-from tests.ceilings.schedule import Schedule, drawn
+from tests.ceilings.schedule import Questions, Schedule, drawn
 from tests.engine.test_replay import Book
 
 LONGEST_LIFE_SECONDS = 400
@@ -63,8 +62,7 @@ class Worker:
         self._number = number
         self._schedule = schedule
         self._member = schedule.members[number]
-        self._rng = Random(schedule.seed * 64 + number)
-        self._asked = 0
+        self._questions = Questions(schedule, number, most=MOST_CALLS)
         self._ledger = opened(place, schedule, self._member.run)
 
     async def live(self) -> None:
@@ -101,15 +99,11 @@ class Worker:
     async def _ask_for_ever(self, executor: Executor, money: LedgerCommit) -> None:
         suites = list(self._schedule.suites)
         while suites:
-            self._asked += 1
-            assert self._asked < MOST_CALLS, "a ceiling that is never reached"
-            suite = self._rng.choice(suites)
-            case_id = f"{self._member.run}/{suite}/{self._number}-{self._asked}"
-            request = self._schedule.request(self._rng, suite, case_id)
+            request = self._questions.next(suites)
             try:
                 await executor.answer(request, fingerprint(request))
             except BudgetExceeded:
-                suites.remove(suite)
+                suites.remove(request.suite)
             except ModelCallError:
                 if money._broken is not None:
                     raise

@@ -5,7 +5,7 @@ Everything is drawn from one seed, so that each process of a schedule can draw i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import Final
@@ -109,6 +109,32 @@ class Schedule:
             suite=suite,
             case_id=case_id,
         )
+
+
+class Questions:
+    """What one process of a schedule asks, for ever.
+
+    Args:
+        schedule: The schedule.
+        number: Which of its processes.
+        most: After so many the ceilings must have been reached.
+    """
+
+    def __init__(self, schedule: Schedule, number: int, *, most: int) -> None:
+        self._schedule = schedule
+        self._most = most
+        self._number = number
+        self._rng = Random(schedule.seed * 64 + number)
+        self._asked = 0
+
+    def next(self, suites: Sequence[str]) -> ModelRequest:
+        """One more, in one of these suites."""
+        self._asked += 1
+        assert self._asked < self._most, "a ceiling that is never reached"
+        suite = self._rng.choice(suites)
+        run = self._schedule.members[self._number].run
+        case_id = f"{run}/{suite}/{self._number}-{self._asked}"
+        return self._schedule.request(self._rng, suite, case_id)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

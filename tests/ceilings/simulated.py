@@ -45,7 +45,7 @@ from tests.ceilings.books import (
     limits,
     reconcile,
 )
-from tests.ceilings.schedule import LATE_SECONDS, Member, Schedule, Served, served
+from tests.ceilings.schedule import LATE_SECONDS, Member, Questions, Schedule, Served, served
 from tests.engine.test_replay import Book
 
 MOST_CALLS = 20_000
@@ -314,11 +314,10 @@ class Process:
         self.watch = watch
         self.dead = False
         self.ended_at = 0.0
-        self._number = number
         self._schedule = schedule
         self._provider = provider
-        self._rng = Random(schedule.seed * 64 + number)
-        self._steps = self._asked = 0
+        self._questions = Questions(schedule, number, most=MOST_CALLS)
+        self._steps = 0
         self._tasks: list[asyncio.Task[None]] = []
         self._money = LedgerCommit(MortalLedger(ledger, self))  # type: ignore[arg-type]
         clock = LoopClock(loop, schedule.begins)
@@ -362,15 +361,11 @@ class Process:
     async def _ask_for_ever(self) -> None:
         suites = list(self._schedule.suites)
         while suites:
-            self._asked += 1
-            assert self._asked < MOST_CALLS, "a ceiling that is never reached"
-            suite = self._rng.choice(suites)
-            case_id = f"{self.member.run}/{suite}/{self._number}-{self._asked}"
-            request = self._schedule.request(self._rng, suite, case_id)
+            request = self._questions.next(suites)
             try:
                 await self._executor.answer(request, fingerprint(request))
             except BudgetExceeded:
-                suites.remove(suite)
+                suites.remove(request.suite)
             except ModelCallError:
                 continue
 
