@@ -55,7 +55,12 @@ class EvalRunnerError(Exception):
             >>> ConfigError("no suite", hint="type: evalrunner init").advice
             'no suite (type: evalrunner init)'
         """
-        return f"{self.message} ({self.hint})" if self.hint else self.message
+        return advised(self.message, self.hint)
+
+
+def advised(message: str, hint: str | None) -> str:
+    """A message with what to do about it, where something sensible is known."""
+    return f"{message} ({hint})" if hint else message
 
 
 class UsageError(EvalRunnerError):
@@ -81,8 +86,7 @@ class Problem:
         self.hint = hint
 
     def __str__(self) -> str:
-        tail = f" ({self.hint})" if self.hint else ""
-        return f"{self.file}:{self.line}: {self.message}{tail}"
+        return f"{self.file}:{self.line}: {advised(self.message, self.hint)}"
 
     def __repr__(self) -> str:
         return f"Problem({str(self)!r})"

@@ -95,9 +95,10 @@ def without_keys(response: ModelResponse, keys: KeyRing) -> ModelResponse:
     text, refusal = response.text.raw, response.refusal
     said = (text, refusal.raw if refusal else "", response.finish_reason, response.served_model)
     whole = json.dumps([*said, response.tool_calls])
-    if keys.withhold(whole) == whole:
+    withheld = keys.withhold(whole)
+    if withheld == whole:
         return response
-    clean = json.loads(keys.withhold(whole))
+    clean = json.loads(withheld)
     return replace(
         response,
         text=ModelText(clean[0]),

@@ -17,8 +17,6 @@ CACHE_TAG: Final = {
 }
 """The mark by which backup programs know a directory that they may leave out."""
 
-_BUFFER_BYTES: Final = 1 << 20
-
 
 def open_private_dir(path: Path, files: Mapping[str, str]) -> bool:
     """Makes the directory where it is missing, mode 0700, and puts ``files`` into it.
@@ -99,7 +97,7 @@ def write_atomically(
     draft = path.with_name(f".{path.name}.{os.getpid()}-{os.urandom(4).hex()}")
     try:
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with open(descriptor, "wb", buffering=_BUFFER_BYTES) as stream:
+        with open(descriptor, "wb") as stream:
             if isinstance(content, str):
                 content = content.encode()
             stream.writelines([content] if isinstance(content, bytes) else content)

@@ -141,7 +141,7 @@ def cache_line(report: RunReport, part: Tally) -> str:
     """Hits, misses, mode and signing, in one line."""
     asked = part.misses - part.verified
     missed = max(asked, sum(group.count for group in report.misses))
-    misses = "1 miss" if missed == 1 else f"{missed:,} misses"
+    misses = counted(missed, "miss", "misses")
     words = [f"{counted(part.hits, 'hit')}, {misses} ({share(part.hits, part.hits + missed)})"]
     if missed > asked:
         words.append(f"{missed - asked:,} not asked")
@@ -212,7 +212,7 @@ def misses_line(groups: Sequence[MissGroup]) -> str:
     if len(groups) > _MOST_GROUPS:
         rest = sum(group.count for group in groups[_MOST_GROUPS:])
         words.append(f"{rest:,} for {len(groups) - _MOST_GROUPS} other reasons")
-    return f"{total:,} miss{'' if total == 1 else 'es'}: " + ", ".join(words)
+    return f"{counted(total, 'miss', 'misses')}: " + ", ".join(words)
 
 
 def normalized_line(report: RunReport, part: Tally) -> str:
@@ -251,14 +251,14 @@ def verified_line(report: RunReport, part: Tally) -> str:
     return f"{line}: {names}; what is kept stands, --recache and --rejudge take new answers"
 
 
-def counted(number: int, word: str) -> str:
+def counted(number: int, word: str, plural: str | None = None) -> str:
     """So many of a thing.
 
     Example:
-        >>> counted(1, "case"), counted(2000, "row")
-        ('1 case', '2,000 rows')
+        >>> counted(1, "case"), counted(2000, "row"), counted(0, "miss", "misses")
+        ('1 case', '2,000 rows', '0 misses')
     """
-    return f"{number:,} {word}{'' if number == 1 else 's'}"
+    return f"{number:,} {word if number == 1 else plural or f'{word}s'}"
 
 
 def calls_line(part: Tally) -> str:

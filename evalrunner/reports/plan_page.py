@@ -89,7 +89,7 @@ def _facts(plan: PlanReport) -> Iterator[tuple[str, Words]]:
 def _cache(plan: PlanReport) -> Iterator[str]:
     total = plan.total
     asked = _rounded(plan.forecast.calls)
-    misses = "1 miss" if asked == 1 else f"{asked:,} misses"
+    misses = counted(asked, "miss", "misses")
     hits = "1 hit" if total.hits == 1 else f"{total.hits:,} hits"
     yield (
         f"{hits}, {misses} ({share(total.hits, total.hits + asked)}), "
